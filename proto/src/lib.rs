@@ -9,6 +9,8 @@
 //! Pure: no I/O, no clock, no runtime. Nothing here panics on any input.
 
 pub mod id;
+pub mod json;
+pub mod peer;
 pub mod scan;
 mod schema;
 pub mod splice;

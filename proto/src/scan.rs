@@ -141,9 +141,9 @@ impl Limits {
         Self { check_inside: false, ..Self::default() }
     }
 
-    /// Levels of messages: a value inside a value is two of them (list and element, or pair and value).
+    /// Levels of messages: event or resource, pair, value, and two for each value inside a value.
     fn levels(&self) -> usize {
-        2 * self.max_depth + 4
+        3 + 2 * self.max_depth
     }
 }
 
@@ -265,12 +265,7 @@ impl Scan {
         Ok((Header { first: first as u32, count, len }, fault))
     }
 
-    fn scan_span(
-        &mut self,
-        part: Part<'_>,
-        scope: u32,
-        limits: &Limits,
-    ) -> Result<(), ScanError> {
+    fn scan_span(&mut self, part: Part<'_>, scope: u32, limits: &Limits) -> Result<(), ScanError> {
         let (mut trace_id, mut span_id): (&[u8], &[u8]) = (&[], &[]);
         let mut parent: &[u8] = &[];
         let mut deep = false;

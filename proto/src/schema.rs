@@ -44,22 +44,22 @@ static ANY_VALUE: Message = Message {
         Kind::Message(&ARRAY_VALUE),
         Kind::Message(&KEY_VALUE_LIST),
         Bytes,
+        Varint,
     ],
 };
 static ARRAY_VALUE: Message = Message { fields: &[Unknown, Kind::Message(&ANY_VALUE)] };
 static KEY_VALUE_LIST: Message = Message { fields: &[Unknown, Kind::Message(&KEY_VALUE)] };
-static KEY_VALUE: Message = Message { fields: &[Unknown, Bytes, Kind::Message(&ANY_VALUE)] };
+static KEY_VALUE: Message =
+    Message { fields: &[Unknown, Bytes, Kind::Message(&ANY_VALUE), Varint] };
 static ENTITY_REF: Message = Message { fields: &[Unknown, Bytes, Bytes, Bytes, Bytes] };
-pub(crate) static RESOURCE: Message = Message {
-    fields: &[Unknown, Kind::Message(&KEY_VALUE), Varint, Kind::Message(&ENTITY_REF)],
-};
+pub(crate) static RESOURCE: Message =
+    Message { fields: &[Unknown, Kind::Message(&KEY_VALUE), Varint, Kind::Message(&ENTITY_REF)] };
 static SCOPE: Message =
     Message { fields: &[Unknown, Bytes, Bytes, Kind::Message(&KEY_VALUE), Varint] };
 static EVENT: Message =
     Message { fields: &[Unknown, Fixed64, Bytes, Kind::Message(&KEY_VALUE), Varint] };
-static LINK: Message = Message {
-    fields: &[Unknown, Bytes, Bytes, Bytes, Kind::Message(&KEY_VALUE), Varint, Fixed32],
-};
+static LINK: Message =
+    Message { fields: &[Unknown, Bytes, Bytes, Bytes, Kind::Message(&KEY_VALUE), Varint, Fixed32] };
 static STATUS: Message = Message { fields: &[Unknown, Unknown, Bytes, Varint] };
 pub(crate) static SPAN: Message = Message {
     fields: &[

@@ -40,13 +40,7 @@ pub fn spliced_len(scan: &Scan, indexes: &[u32]) -> usize {
     len
 }
 
-fn splice_resource(
-    request: &[u8],
-    scan: &Scan,
-    resource: u32,
-    indexes: &[u32],
-    out: &mut Vec<u8>,
-) {
+fn splice_resource(request: &[u8], scan: &Scan, resource: u32, indexes: &[u32], out: &mut Vec<u8>) {
     let len = resource_len(scan, resource, indexes);
     out.reserve(field_len(len));
     put_tag(out, RESOURCE_SPANS, len);

@@ -1,1 +1,37 @@
-//! Placeholder.
+//! Spans as AWS X-Ray segment documents.
+//!
+//! [`Translator`] reads the spans of a fragment (OTLP bytes) in place and writes the documents that
+//! the OpenTelemetry Collector's `awsxray` exporter (v0.161.0) would send, as JSON text into a
+//! reused buffer. Golden data in `tests/corpus` says what that is.
+//!
+//! Where the exporter's output depends on the order of its hash maps, the last one in attribute
+//! order counts; on inputs that crash it, there is a document all the same. Nothing here panics on
+//! any input, nothing is dropped silently: a span without a document is listed with its reason.
+//!
+//! Pure: no I/O, no clock, no random numbers of its own.
+
+mod annotate;
+mod attrs;
+mod aws;
+mod cause;
+mod documents;
+mod exceptions;
+mod go_url;
+mod http;
+mod json;
+mod keys;
+mod links;
+mod merge;
+mod metadata_json;
+mod name;
+mod options;
+mod resource;
+mod segment;
+mod span;
+mod sql;
+mod stack;
+mod translator;
+
+pub use documents::{Document, Documents, MAX_DOCUMENT_BYTES, Reason, Unsendable};
+pub use options::Options;
+pub use translator::Translator;

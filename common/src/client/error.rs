@@ -1,0 +1,185 @@
+//! What went wrong, and whether sending again can help.
+//!
+//! Source of the rule: the OTLP specification, "OTLP/gRPC Response", "Failures".
+
+use crate::receive::status;
+use base64::Engine;
+use base64::engine::DecodePaddingMode;
+use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
+use http::{HeaderMap, StatusCode};
+use std::error::Error;
+use std::time::Duration;
+
+/// A request that was not taken in, or whose outcome is unknown.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("code {code}: {message}")]
+pub struct SendError {
+    /// Sending the same bytes again may help.
+    pub retryable: bool,
+    /// The server asks not to be tried again before.
+    pub retry_after: Option<Duration>,
+    /// What the server said, or what happened here.
+    pub message: String,
+    /// The gRPC status code.
+    pub code: u32,
+}
+
+/// Settings that can't be used.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ClientError {
+    /// Not `host:port`.
+    #[error("endpoint {0:?} is not host:port")]
+    Endpoint(String),
+    /// Neither a DNS name nor an address.
+    #[error("{0:?} is not a server name")]
+    ServerName(String),
+    /// A header's name or value has characters that headers can't have.
+    #[error("header {0:?} is not a valid HTTP header")]
+    Header(String),
+}
+
+const INVALID_ARGUMENT: u32 = 3;
+const DEADLINE_EXCEEDED: u32 = 4;
+const RESOURCE_EXHAUSTED: u32 = 8;
+const INTERNAL: u32 = 13;
+const UNAVAILABLE: u32 = 14;
+
+/// `-bin` headers come with and without padding.
+const BASE64: GeneralPurpose = GeneralPurpose::new(
+    &base64::alphabet::STANDARD,
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);
+
+/// Whether hyper dropped the request before a byte of it was written.
+pub(super) fn was_never_sent(error: &(dyn Error + 'static)) -> bool {
+    let is_canceled = |e: &(dyn Error + 'static)| {
+        e.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_canceled)
+    };
+    let mut error = Some(error);
+    while let Some(e) = error {
+        if is_canceled(e) {
+            return true;
+        }
+        error = e.source();
+    }
+    false
+}
+
+// === impl SendError ===
+
+impl SendError {
+    fn new(code: u32, message: String, retry_after: Option<Duration>) -> Self {
+        let retryable = match code {
+            // CANCELLED, DEADLINE_EXCEEDED, ABORTED, OUT_OF_RANGE, UNAVAILABLE, DATA_LOSS.
+            1 | 4 | 10 | 11 | 14 | 15 => true,
+            RESOURCE_EXHAUSTED => retry_after.is_some(),
+            _ => false,
+        };
+        Self { retryable, retry_after: retry_after.filter(|_| retryable), message, code }
+    }
+
+    /// From headers or trailers: `None` is success or no status; `Err` is a broken status.
+    pub(super) fn from_headers(headers: &HeaderMap) -> Result<Option<Self>, Self> {
+        let Some(code) = headers.get("grpc-status") else { return Ok(None) };
+        let code = code.to_str().ok().and_then(|code| code.parse().ok());
+        let code: u32 = code.ok_or_else(|| Self::bad_response("grpc-status is not a number"))?;
+        if code == 0 {
+            return Ok(None);
+        }
+        let message = headers.get("grpc-message").map(|m| status::percent_decode(m.as_bytes()));
+        let details = headers.get("grpc-status-details-bin");
+        let details = details.and_then(|d| BASE64.decode(d.as_bytes()).ok());
+        let delay = details.and_then(|d| status::retry_delay(&d));
+        Ok(Some(Self::new(code, message.unwrap_or_default(), delay)))
+    }
+
+    /// An answer that is not gRPC, from a proxy for example. Source of the table: gRPC's
+    /// http-grpc-status-mapping.md.
+    pub(super) fn from_http(status: StatusCode) -> Self {
+        let code = match status.as_u16() {
+            400 => INTERNAL,
+            401 => 16,
+            403 => 7,
+            404 => 12,
+            429 | 502 | 503 | 504 => UNAVAILABLE,
+            _ => 2,
+        };
+        Self::new(code, format!("the server answered HTTP {status}"), None)
+    }
+
+    /// No connection, or it broke before the answer.
+    pub(super) fn unreachable(error: &(dyn Error + 'static)) -> Self {
+        let mut message = error.to_string();
+        let mut cause = error.source();
+        while let Some(error) = cause {
+            message = format!("{message}: {error}");
+            cause = error.source();
+        }
+        Self::new(UNAVAILABLE, message, None)
+    }
+
+    pub(super) fn timed_out(within: Duration) -> Self {
+        let message = format!("no answer within {} ms", within.as_millis());
+        Self::new(DEADLINE_EXCEEDED, message, None)
+    }
+
+    pub(super) fn bad_response(what: &str) -> Self {
+        Self::new(INTERNAL, format!("not a gRPC response: {what}"), None)
+    }
+
+    /// The stream ended in order but without a status: the server went away.
+    pub(super) fn no_status() -> Self {
+        Self::new(UNAVAILABLE, "the response ended without a status".to_owned(), None)
+    }
+
+    pub(super) fn not_sendable(error: &dyn Error) -> Self {
+        Self::new(INVALID_ARGUMENT, format!("the request cannot be sent: {error}"), None)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn the_retryable_table() {
+        let second = Some(Duration::from_secs(1));
+        for code in 1..=17 {
+            let always = [1, 4, 10, 11, 14, 15].contains(&code);
+            let bare = SendError::new(code, String::new(), None);
+            let told = SendError::new(code, String::new(), second);
+            assert_eq!(bare.retryable, always, "{code}");
+            assert_eq!(told.retryable, always || code == RESOURCE_EXHAUSTED, "{code}");
+            assert_eq!(told.retry_after.is_some(), told.retryable, "{code}");
+        }
+    }
+
+    #[test]
+    fn details_are_read_with_and_without_padding() {
+        let details = status::encode(8, "quota", Some(Duration::from_millis(2_500)));
+        let engines = [
+            base64::engine::general_purpose::STANDARD,
+            base64::engine::general_purpose::STANDARD_NO_PAD,
+        ];
+        for engine in engines {
+            let mut headers = HeaderMap::new();
+            headers.insert("grpc-status", "8".parse().unwrap());
+            headers.insert("grpc-message", "over%20quota".parse().unwrap());
+            headers.insert("grpc-status-details-bin", engine.encode(&details).parse().unwrap());
+            let error = SendError::from_headers(&headers).unwrap().unwrap();
+            assert_eq!(error.retry_after, Some(Duration::from_millis(2_500)));
+            assert_eq!((error.retryable, &*error.message), (true, "over quota"));
+        }
+    }
+
+    #[test]
+    fn success_is_no_error_and_nonsense_is() {
+        let mut headers = HeaderMap::new();
+        assert_eq!(SendError::from_headers(&headers), Ok(None));
+        headers.insert("grpc-status", "0".parse().unwrap());
+        assert_eq!(SendError::from_headers(&headers), Ok(None));
+        headers.insert("grpc-status", "soon".parse().unwrap());
+        assert!(!SendError::from_headers(&headers).unwrap_err().retryable);
+    }
+}

@@ -1,0 +1,161 @@
+//! What is wrong with a configuration, all of it at once, and what is worth saying about it.
+
+use std::cell::RefCell;
+use std::fmt;
+
+use super::source::{Mark, Source};
+
+/// One thing that is wrong, with its place and how to put it right.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConfigError {
+    /// Name of the file.
+    pub file: String,
+    /// Where in the file.
+    pub mark: Mark,
+    /// What is wrong, beginning with the path of the key.
+    pub message: String,
+    /// What to do about it.
+    pub help: String,
+    snippet: String,
+}
+
+/// All that is wrong with a configuration, in the order of the file. The process that meets it
+/// ends with exit code 78 (EX_CONFIG of sysexits.h).
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub struct ConfigErrors(pub Vec<ConfigError>);
+
+/// One line about something accepted that does less than it says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Note {
+    /// Path of the key, such as `processors.batch`.
+    pub path: String,
+    /// What there is to know.
+    pub text: String,
+}
+
+/// Collects errors and notes while a configuration is read.
+pub struct Diag {
+    sources: Vec<Source>,
+    errors: RefCell<Vec<ConfigError>>,
+    notes: RefCell<Vec<Note>>,
+}
+
+/// Errors kept; a file that has more is not a collector's configuration.
+const MAX_ERRORS: usize = 100;
+
+// === impl ConfigError ===
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.mark.line {
+            0 => writeln!(f, "{}: {}", self.file, self.message)?,
+            line => writeln!(f, "{}:{line}:{}: {}", self.file, self.mark.col, self.message)?,
+        }
+        f.write_str(&self.snippet)?;
+        if !self.help.is_empty() {
+            let width = self.mark.line.max(1).to_string().len();
+            writeln!(f, "  {} = {}", " ".repeat(width), self.help)?;
+        }
+        Ok(())
+    }
+}
+
+// === impl ConfigErrors ===
+
+impl fmt::Display for ConfigErrors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|error| error.fmt(f))
+    }
+}
+
+impl ConfigErrors {
+    /// An error about a file as a whole, such as one that cannot be opened.
+    pub fn whole(file: &str, message: String, help: &str) -> Self {
+        Self(vec![ConfigError {
+            file: file.to_owned(),
+            mark: Mark::default(),
+            message,
+            help: help.to_owned(),
+            snippet: String::new(),
+        }])
+    }
+}
+
+// === impl Note ===
+
+impl fmt::Display for Note {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.path, self.text)
+    }
+}
+
+// === impl Diag ===
+
+impl Diag {
+    /// A collector over `sources`, to which marks refer by index.
+    pub fn new(sources: Vec<Source>) -> Self {
+        Self { sources, errors: RefCell::default(), notes: RefCell::default() }
+    }
+
+    /// Adds an error at a value.
+    pub fn error(&self, mark: Mark, message: impl Into<String>, help: impl Into<String>) {
+        self.push(mark, false, message.into(), help.into());
+    }
+
+    /// Adds an error at a key. Its value is not shown: it may be a secret under a wrong key.
+    pub fn key_error(&self, mark: Mark, message: impl Into<String>, help: impl Into<String>) {
+        self.push(mark, true, message.into(), help.into());
+    }
+
+    /// Adds a note; the same one twice is said once.
+    pub fn note(&self, path: impl Into<String>, text: impl Into<String>) {
+        let note = Note { path: path.into(), text: text.into() };
+        let mut notes = self.notes.borrow_mut();
+        if !notes.contains(&note) {
+            notes.push(note);
+        }
+    }
+
+    /// The source a mark is in.
+    pub fn source(&self, mark: Mark) -> Option<&Source> {
+        self.sources.get(usize::from(mark.source))
+    }
+
+    /// Whether anything is wrong so far.
+    pub fn failed(&self) -> bool {
+        self.count() > 0
+    }
+
+    /// Errors so far.
+    pub fn count(&self) -> usize {
+        self.errors.borrow().len()
+    }
+
+    /// The errors, sorted by place; none if all is well.
+    pub fn errors(&self) -> Result<(), ConfigErrors> {
+        let mut errors = self.errors.borrow().clone();
+        errors.sort_by_key(|e| (e.mark.source, e.mark.line, e.mark.col));
+        errors.dedup();
+        if errors.is_empty() { Ok(()) } else { Err(ConfigErrors(errors)) }
+    }
+
+    /// The notes so far, in the order they came up.
+    pub fn notes(&self) -> Vec<Note> {
+        self.notes.borrow().clone()
+    }
+
+    fn push(&self, mark: Mark, cut: bool, message: String, help: String) {
+        let mut errors = self.errors.borrow_mut();
+        if errors.len() >= MAX_ERRORS {
+            return;
+        }
+        let source = self.source(mark);
+        errors.push(ConfigError {
+            file: source.map(|s| s.name.clone()).unwrap_or_default(),
+            snippet: source.map(|s| s.snippet(mark, cut)).unwrap_or_default(),
+            mark,
+            message,
+            help,
+        });
+    }
+}

@@ -1,0 +1,240 @@
+//! What is said about each component that collectors have.
+
+use super::component::{Component, Section};
+
+/// The answer to a component that the tier at hand does not read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// It does nothing that is not done here anyway.
+    NotNeeded(&'static str),
+    /// It works on data before sampling, and that is the agent's part.
+    Agent,
+    /// It is planned; the text says what to do until then.
+    NotYet(&'static str),
+    /// The other tier reads it.
+    Tier(&'static str),
+    /// Not a component.
+    Unknown,
+}
+
+const TO_SAMPLER: &str = "start this file with `tailgate sampler`";
+const TO_BALANCER: &str = "start this file with `tailgate loadbalancer`";
+const BALANCER_ONLY: &str =
+    "a load balancer exports to load_balancing only; without it, use `tailgate sampler`";
+const PLAIN_OTLP: &str = "use otlp_grpc";
+const FILES: &str = "queues are in memory: leave it out";
+const AUTH: &str = "use TLS with client certificates";
+
+const RECEIVERS: &[&str] = &[
+    "awscontainerinsightreceiver",
+    "awsecscontainermetrics",
+    "awsfirehose",
+    "awsxray",
+    "carbon",
+    "collectd",
+    "datadog",
+    "docker_stats",
+    "filelog",
+    "fluentforward",
+    "hostmetrics",
+    "httpcheck",
+    "influxdb",
+    "jaeger",
+    "journald",
+    "k8s_cluster",
+    "k8s_events",
+    "k8sobjects",
+    "kafka",
+    "kubeletstats",
+    "nop",
+    "opencensus",
+    "otlpjsonfile",
+    "prometheus",
+    "prometheus_simple",
+    "receiver_creator",
+    "signalfx",
+    "skywalking",
+    "splunk_hec",
+    "statsd",
+    "syslog",
+    "tcplog",
+    "udplog",
+    "zipkin",
+];
+
+const PROCESSORS: &[&str] = &[
+    "attributes",
+    "coralogix",
+    "cumulativetodelta",
+    "deltatocumulative",
+    "deltatorate",
+    "filter",
+    "geoip",
+    "groupbyattrs",
+    "interval",
+    "k8s_attributes",
+    "k8sattributes",
+    "logdedup",
+    "logstransform",
+    "metricsgeneration",
+    "metricstarttime",
+    "metricstransform",
+    "probabilistic_sampler",
+    "redaction",
+    "remotetap",
+    "resource",
+    "resource_detection",
+    "resourcedetection",
+    "routing",
+    "schema",
+    "servicegraph",
+    "span",
+    "spanmetrics",
+    "sumologic",
+    "transform",
+    "unroll",
+];
+
+const EXPORTERS: &[&str] = &[
+    "awscloudwatchlogs",
+    "awsemf",
+    "awskinesis",
+    "awss3",
+    "azuremonitor",
+    "clickhouse",
+    "coralogix",
+    "datadog",
+    "dynatrace",
+    "elasticsearch",
+    "googlecloud",
+    "influxdb",
+    "kafka",
+    "loki",
+    "opencensus",
+    "opensearch",
+    "prometheus",
+    "prometheusremotewrite",
+    "pulsar",
+    "sapm",
+    "sentry",
+    "signalfx",
+    "splunk_hec",
+    "syslog",
+    "tencentcloud_logservice",
+    "zipkin",
+];
+
+const AUTHENTICATORS: &[&str] =
+    &["asapclient", "azure_auth", "basicauth", "bearertokenauth", "googleclientauth"];
+const MORE_AUTHENTICATORS: &[&str] =
+    &["headers_setter", "oauth2client", "oidc", "oidcauth", "sigv4auth"];
+
+const EXTENSIONS: &[&str] = &[
+    "awsproxy",
+    "cfgardenobserver",
+    "docker_observer",
+    "ecs_observer",
+    "ecs_task_observer",
+    "host_observer",
+    "http_forwarder",
+    "jaegerremotesampling",
+    "k8s_leader_elector",
+    "k8s_observer",
+    "remotetap",
+];
+
+/// Types that some tier reads, and those with an answer of their own.
+const RECEIVERS_READ: &[&str] = &["otlp"];
+const PROCESSORS_READ: &[&str] = &["memory_limiter", "tail_sampling", "batch", "groupbytrace"];
+const EXPORTERS_READ: &[&str] = &[
+    "load_balancing",
+    "loadbalancing",
+    "awsxray",
+    "otlp_grpc",
+    "otlp",
+    "file",
+    "debug",
+    "nop",
+    "otlp_http",
+    "otlphttp",
+    "logging",
+    "jaeger",
+];
+const EXTENSIONS_READ: &[&str] = &[
+    "health_check",
+    "zpages",
+    "pprof",
+    "memory_ballast",
+    "file_storage",
+    "health_check_v2",
+    "healthcheckv2",
+    "opamp",
+];
+
+/// The answer for a type in a section.
+pub(super) fn answer(section: Section, kind: &str) -> Answer {
+    use Answer::{Agent, NotNeeded, NotYet, Tier, Unknown};
+    match (section, kind) {
+        (Section::Processors, "batch") => {
+            NotNeeded("requests are put together by the sending queue")
+        }
+        (Section::Processors, "groupbytrace") => NotNeeded("tail_sampling holds whole traces"),
+        (Section::Processors, "tail_sampling") => Tier(TO_SAMPLER),
+        (Section::Exporters, "load_balancing" | "loadbalancing") => Tier(TO_BALANCER),
+        (Section::Exporters, "awsxray" | "otlp_grpc" | "otlp" | "file" | "debug" | "nop") => {
+            Tier(BALANCER_ONLY)
+        }
+        (Section::Exporters, "otlp_http" | "otlphttp") => NotYet(PLAIN_OTLP),
+        (Section::Exporters, "logging") => NotYet("use debug, its name since v0.86"),
+        (Section::Exporters, "jaeger") => NotYet("use otlp_grpc: Jaeger takes OTLP"),
+        (Section::Extensions, "zpages") => NotNeeded("see tailgate.admin"),
+        (Section::Extensions, "pprof") => NotNeeded("this is not a Go program"),
+        (Section::Extensions, "memory_ballast") => NotNeeded("there is no garbage collector"),
+        (Section::Extensions, "file_storage") => NotYet(FILES),
+        (Section::Extensions, "health_check_v2" | "healthcheckv2") => NotYet("use health_check"),
+        (Section::Extensions, "opamp") => NotYet("leave it out of service.extensions"),
+        (Section::Extensions, k) if has(AUTHENTICATORS, k) || has(MORE_AUTHENTICATORS, k) => {
+            NotYet(AUTH)
+        }
+        (section, kind) if has(agents(section), kind) => Agent,
+        _ => Unknown,
+    }
+}
+
+/// All types known in a section, for suggestions.
+pub(super) fn names(section: Section) -> Vec<&'static str> {
+    let more: [&[&str]; 2] = match section {
+        Section::Extensions => [AUTHENTICATORS, MORE_AUTHENTICATORS],
+        _ => [&[], &[]],
+    };
+    [read_here(section), agents(section), more[0], more[1]].concat()
+}
+
+/// The types of a component's section that can be used, as text.
+pub(super) fn supported(component: &Component<'_>) -> String {
+    read_here(component.section).join(", ")
+}
+
+fn has(list: &[&str], kind: &str) -> bool {
+    list.contains(&kind)
+}
+
+fn agents(section: Section) -> &'static [&'static str] {
+    match section {
+        Section::Receivers => RECEIVERS,
+        Section::Processors => PROCESSORS,
+        Section::Exporters => EXPORTERS,
+        Section::Extensions => EXTENSIONS,
+        Section::Connectors => &[],
+    }
+}
+
+fn read_here(section: Section) -> &'static [&'static str] {
+    match section {
+        Section::Receivers => RECEIVERS_READ,
+        Section::Processors => PROCESSORS_READ,
+        Section::Exporters => EXPORTERS_READ,
+        Section::Extensions => EXTENSIONS_READ,
+        Section::Connectors => &[],
+    }
+}

@@ -1,0 +1,60 @@
+//! The configuration language: the collector's, read strictly.
+//!
+//! [`Input`] turns a file into a tree that knows every value's place, with variables expanded.
+//! [`Document`] reads the frame: which components there are and which pipelines join them. What a
+//! component's block means is read by [`Reader`]s: here for what both tiers have ([`Shared`]), in
+//! the tiers for what is theirs. Readers collect errors, so that all come at once; what is
+//! accepted and does less than it says is a [`Note`].
+//!
+//! Results are plain structs with the collector's defaults filled in.
+
+mod client;
+mod component;
+mod document;
+mod duration;
+mod endpoint;
+mod env;
+mod error;
+mod health;
+mod input;
+mod item;
+mod known;
+mod memory;
+mod queue;
+mod reader;
+mod receiver;
+mod scalar;
+mod secret;
+mod shared;
+mod source;
+mod suggest;
+mod tailgate;
+mod telemetry;
+mod tls;
+mod tree;
+
+#[cfg(test)]
+mod tests;
+
+pub use client::{Compression, OtlpClient};
+pub use component::{Component, ComponentId, Reference, Section, is_load_balancing};
+pub use document::{Document, Pipeline, Tier, detect_tier};
+pub use duration::parse as parse_duration;
+pub use endpoint::is_host_port;
+pub use env::Env;
+pub use error::{ConfigError, ConfigErrors, Diag, Note};
+pub use health::HealthCheck;
+pub use input::Input;
+pub use item::Item;
+pub use memory::{MemoryLimiter, total_memory};
+pub use queue::{Queue, Retry, Sizer};
+pub use reader::Reader;
+pub use receiver::{GrpcServer, HttpServer, OtlpReceiver};
+pub use secret::{Secret, SecretSource};
+pub use shared::{Named, Shared, in_order, named};
+pub use source::{Mark, Source};
+pub use suggest::nearest;
+pub use tailgate::{Internal, InternalTls, Member, Tailgate};
+pub use telemetry::{LogEncoding, LogLevel, Logs, Metrics, MetricsLevel, Telemetry};
+pub use tls::{ClientTls, ServerTls, TlsVersion};
+pub use tree::{Entry, Node, Value};

@@ -1,0 +1,96 @@
+//! The parts that both tiers read the same way.
+
+use super::component::{Component, ComponentId, Reference};
+use super::document::{Document, Pipeline};
+use super::health::HealthCheck;
+use super::memory::MemoryLimiter;
+use super::receiver::OtlpReceiver;
+use super::tailgate::Tailgate;
+use super::telemetry::Telemetry;
+
+/// A component's settings under its id.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Named<T> {
+    /// The id, which is also its name in metrics.
+    pub id: ComponentId,
+    /// The settings.
+    pub config: T,
+}
+
+/// What both tiers have.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Shared {
+    /// The receivers of the pipeline, in its order.
+    pub receivers: Vec<Named<OtlpReceiver>>,
+    /// The pipeline's `memory_limiter`, if it has one.
+    pub memory_limiter: Option<MemoryLimiter>,
+    /// `health_check`, if it is listed in `service.extensions`.
+    pub health_check: Option<HealthCheck>,
+    /// `service.telemetry`.
+    pub telemetry: Telemetry,
+    /// `tailgate`.
+    pub tailgate: Tailgate,
+}
+
+// === impl Shared ===
+
+impl Shared {
+    /// Reads receivers, extensions and the processors that are not a tier's own; `own` reads one
+    /// of those and says whether it was.
+    pub fn read<'a>(
+        document: &Document<'a>,
+        pipeline: Option<&Pipeline>,
+        mut own: impl FnMut(&Component<'a>) -> bool,
+    ) -> Self {
+        let mut receivers = Vec::new();
+        for component in &document.receivers {
+            match component.id.kind.as_str() {
+                "otlp" => receivers.extend(named(component, OtlpReceiver::read)),
+                _ => component.unsupported(document.uses(component)),
+            }
+        }
+        let mut limiters = Vec::new();
+        for component in &document.processors {
+            match component.id.kind.as_str() {
+                "memory_limiter" => limiters.extend(named(component, MemoryLimiter::read)),
+                _ if own(component) => {}
+                _ => component.unsupported(document.uses(component)),
+            }
+        }
+        let mut health = Vec::new();
+        for component in &document.extensions {
+            match component.id.kind.as_str() {
+                "health_check" => health.extend(named(component, HealthCheck::read)),
+                _ => component.unsupported(document.uses(component)),
+            }
+        }
+        let processors = pipeline.map_or(&[][..], |p| &p.processors);
+        Self {
+            receivers: in_order(receivers, pipeline.map_or(&[][..], |p| &p.receivers)),
+            memory_limiter: in_order(limiters, processors).into_iter().next().map(|n| n.config),
+            health_check: in_order(health, &document.active).into_iter().next().map(|n| n.config),
+            telemetry: document.telemetry.clone(),
+            tailgate: document.tailgate.clone(),
+        }
+    }
+}
+
+/// The settings of a component; `None` after an error.
+pub fn named<T>(
+    component: &Component<'_>,
+    read: impl FnOnce(&super::Reader<'_>) -> T,
+) -> Option<Named<T>> {
+    let reader = component.reader()?;
+    Some(Named { id: component.id.clone(), config: read(&reader) })
+}
+
+/// Those of `all` that `references` name, in the order of these.
+pub fn in_order<T>(mut all: Vec<Named<T>>, references: &[Reference]) -> Vec<Named<T>> {
+    let mut found = Vec::new();
+    for reference in references {
+        if let Some(i) = all.iter().position(|n| n.id == reference.id) {
+            found.push(all.swap_remove(i));
+        }
+    }
+    found
+}

@@ -1,0 +1,174 @@
+//! `tailgate:`, the one top-level key that a collector does not have.
+
+use std::time::Duration;
+
+use super::endpoint;
+use super::item::Item;
+use super::reader::Reader;
+use super::receiver::listen_or;
+use super::secret::SecretSource;
+use super::tls::{self, path};
+
+/// `tailgate:`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Tailgate {
+    /// Name of this instance, stable over restarts; default the host's name.
+    pub instance: String,
+    /// The samplers, by stable name; empty = plain OTLP to whatever the resolver gives.
+    pub members: Vec<Member>,
+    /// The port between the tiers, if there is one.
+    pub internal: Option<Internal>,
+    /// Where debug pages are served; default `localhost:55679`.
+    pub admin_endpoint: String,
+    /// From SIGTERM to the end at the latest; default 25 s.
+    pub shutdown_timeout: Duration,
+    /// A member silent for so long counts as removed; default 30 s.
+    pub eject_after: Duration,
+}
+
+/// A sampler.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Member {
+    /// Its `tailgate.instance`.
+    pub name: String,
+    /// Its `tailgate.internal.endpoint`, as others reach it.
+    pub endpoint: String,
+}
+
+/// `tailgate.internal`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Internal {
+    /// Where a sampler listens; default `localhost:4319`. A load balancer does not.
+    pub endpoint: String,
+    /// What both sides have to know.
+    pub secret: Option<SecretSource>,
+    /// Mutual TLS, if it is configured.
+    pub tls: Option<InternalTls>,
+}
+
+/// `tailgate.internal.tls`: mutual, with the same files for both directions.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InternalTls {
+    /// PEM file with the authorities of the other side.
+    pub ca_file: std::path::PathBuf,
+    /// PEM file with this instance's certificate chain.
+    pub cert_file: std::path::PathBuf,
+    /// PEM file with its private key.
+    pub key_file: std::path::PathBuf,
+    /// Name to check instead of the host that was dialled; empty = the host.
+    pub server_name_override: String,
+}
+
+/// Members of a fleet; each slot ranks all of them.
+const MAX_MEMBERS: usize = 1024;
+const MAX_NAME: usize = 128;
+
+// === impl Tailgate ===
+
+impl Tailgate {
+    pub(super) fn read(r: &Reader<'_>) -> Self {
+        let admin = r.map_or_empty("admin");
+        let or_name = |name: String| if name.is_empty() { host_name() } else { name };
+        Self {
+            instance: or_name(r.string_or("instance", "")),
+            members: members(r),
+            internal: r.map("internal").map(|i| Internal::read(&i)),
+            admin_endpoint: listen_or(&admin, "localhost:55679"),
+            shutdown_timeout: r.duration_or("shutdown_timeout", Duration::from_secs(25)),
+            eject_after: positive(r, "eject_after", Duration::from_secs(30)),
+        }
+    }
+}
+
+fn positive(r: &Reader<'_>, key: &'static str, default: Duration) -> Duration {
+    let value = r.duration_or(key, default);
+    if value.is_zero() {
+        r.error(key, "is zero", "write a time such as 30s");
+    }
+    value
+}
+
+fn members(r: &Reader<'_>) -> Vec<Member> {
+    let list = r.list("members");
+    if list.len() > MAX_MEMBERS {
+        r.error("members", &format!("more than {MAX_MEMBERS} members"), "run several fleets");
+        return Vec::new();
+    }
+    let mut members: Vec<Member> = Vec::new();
+    for item in list {
+        let Some(member) = read_member(&item) else { continue };
+        if members.iter().any(|m| m.name == member.name) {
+            let what = format!("member {:?} is listed twice", member.name);
+            item.error(&what, "give each sampler a name of its own");
+        } else {
+            members.push(member);
+        }
+    }
+    members
+}
+
+fn read_member(item: &Item<'_>) -> Option<Member> {
+    let r = item.map()?;
+    let name = r.required("name", "write {name: sampler-0, endpoint: host:4319}");
+    let endpoint = r.take("endpoint");
+    let Some(at) = endpoint else {
+        r.error("endpoint", "is missing", "write {name: sampler-0, endpoint: host:4319}");
+        return None;
+    };
+    if name.len() > MAX_NAME {
+        r.error("name", &format!("is longer than {MAX_NAME} bytes"), "shorten it");
+        return None;
+    }
+    let endpoint = endpoint::connect(&at, &at.string()?)?;
+    (!name.is_empty()).then_some(Member { name, endpoint })
+}
+
+// === impl Internal ===
+
+impl Internal {
+    fn read(r: &Reader<'_>) -> Self {
+        let secret = r.secret("secret");
+        let file = path(r, "secret_file");
+        if !secret.is_empty() && file.is_some() {
+            r.error("secret_file", "secret is given too", "keep one of them");
+        }
+        let secret = match file {
+            Some(file) => Some(SecretSource::File(file)),
+            None if secret.is_empty() => None,
+            None => Some(SecretSource::Inline(secret)),
+        };
+        let tls = r.map("tls").and_then(|tls| InternalTls::read(&tls));
+        if secret.is_none() && !r.has("tls") {
+            let help = "give secret, secret_file or tls: anyone could send spans here otherwise";
+            r.error("secret", "is missing", help);
+        }
+        Self { endpoint: listen_or(r, "localhost:4319"), secret, tls }
+    }
+}
+
+// === impl InternalTls ===
+
+impl InternalTls {
+    fn read(r: &Reader<'_>) -> Option<Self> {
+        let server_name_override = r.string_or("server_name_override", "");
+        let ca_file = path(r, "ca_file");
+        let (Some(cert_file), Some(key_file)) = tls::pair(r) else {
+            if !r.has("cert_file") && !r.has("key_file") {
+                r.error("cert_file", "is missing", "give ca_file, cert_file and key_file");
+            }
+            return None;
+        };
+        let Some(ca_file) = ca_file else {
+            r.error("ca_file", "is missing", "give ca_file, cert_file and key_file");
+            return None;
+        };
+        Some(Self { ca_file, cert_file, key_file, server_name_override })
+    }
+}
+
+/// The host's name as the kernel has it; in Kubernetes, the name of the pod.
+fn host_name() -> String {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let name = name.trim();
+    if name.is_empty() { "tailgate".to_owned() } else { name.to_owned() }
+}

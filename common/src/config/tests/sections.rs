@@ -1,0 +1,326 @@
+//! The shared sections: every key, every default.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::*;
+
+/// A file with every shared key that has an effect.
+pub(super) const WHOLE: &str = r#"
+receivers:
+  otlp/in:
+    protocols:
+      grpc:
+        endpoint: 0.0.0.0:4317
+        max_recv_msg_size_mib: 64
+        max_concurrent_streams: 100
+        tls: {cert_file: c.pem, key_file: k.pem, client_ca_file: ca.pem, min_version: "1.3"}
+      http: {endpoint: ":4318", max_request_body_size: 1000, traces_url_path: t}
+processors: {memory_limiter: {check_interval: 1s, limit_mib: 100}}
+exporters: {nop: }
+extensions: {health_check: {endpoint: "0.0.0.0:13133", path: /health}}
+service:
+  extensions: [health_check]
+  telemetry:
+    logs: {level: WARN, encoding: json}
+    metrics:
+      level: detailed
+      readers: [{pull: {exporter: {prometheus: {host: "::1", port: 9999}}}}]
+    resource: {service.name: gateway, service.instance.id: }
+  pipelines:
+    traces: {receivers: [otlp/in], processors: [memory_limiter], exporters: [nop]}
+tailgate:
+  instance: a
+  members: [{name: a, endpoint: "10.0.0.1:4319"}, {name: b, endpoint: "b.local:4319"}]
+  internal:
+    endpoint: 0.0.0.0:4319
+    secret_file: /run/secret
+    tls: {ca_file: ca.pem, cert_file: c.pem, key_file: k.pem}
+  admin: {endpoint: localhost:1}
+  shutdown_timeout: 5s
+  eject_after: 1m
+"#;
+
+fn server_tls(min_version: TlsVersion) -> ServerTls {
+    ServerTls {
+        cert_file: "c.pem".into(),
+        key_file: "k.pem".into(),
+        client_ca_file: Some("ca.pem".into()),
+        min_version,
+        max_version: TlsVersion::V13,
+    }
+}
+
+#[test]
+fn everything_given() {
+    let (shared, notes) = document(WHOLE).unwrap_or_else(|e| panic!("{e}"));
+    assert_eq!(notes, Vec::<String>::new());
+    assert_eq!(shared.receivers.len(), 1);
+    assert_eq!(shared.receivers[0].id.to_string(), "otlp/in");
+    let receiver = &shared.receivers[0].config;
+    assert_eq!(
+        receiver.grpc,
+        Some(GrpcServer {
+            endpoint: "0.0.0.0:4317".into(),
+            tls: Some(server_tls(TlsVersion::V13)),
+            max_recv_msg_bytes: 64 << 20,
+            max_concurrent_streams: 100,
+        })
+    );
+    assert_eq!(
+        receiver.http,
+        Some(HttpServer {
+            endpoint: "0.0.0.0:4318".into(),
+            tls: None,
+            max_request_body_bytes: 1000,
+            traces_url_path: "/t".into(),
+        })
+    );
+    let health =
+        HealthCheck { endpoint: "0.0.0.0:13133".into(), path: "/health".into(), tls: None };
+    assert_eq!(shared.health_check, Some(health));
+    assert_eq!(shared.memory_limiter.map(|m| m.limit_bytes), Some(100 << 20));
+    let telemetry = &shared.telemetry;
+    assert_eq!(telemetry.logs, Logs { level: LogLevel::Warn, encoding: LogEncoding::Json });
+    assert_eq!(telemetry.metrics.address, "[::1]:9999");
+    assert_eq!(telemetry.metrics.level, MetricsLevel::Detailed);
+    assert_eq!(
+        telemetry.resource,
+        [
+            ("service.name".to_owned(), "gateway".to_owned()),
+            ("service.instance.id".to_owned(), String::new()),
+        ]
+    );
+    let member = |name: &str, at: &str| Member { name: name.into(), endpoint: at.into() };
+    assert_eq!(
+        shared.tailgate,
+        Tailgate {
+            instance: "a".into(),
+            members: vec![member("a", "10.0.0.1:4319"), member("b", "b.local:4319")],
+            internal: Some(Internal {
+                endpoint: "0.0.0.0:4319".into(),
+                secret: Some(SecretSource::File("/run/secret".into())),
+                tls: Some(InternalTls {
+                    ca_file: "ca.pem".into(),
+                    cert_file: "c.pem".into(),
+                    key_file: "k.pem".into(),
+                    server_name_override: String::new(),
+                }),
+            }),
+            admin_endpoint: "localhost:1".into(),
+            shutdown_timeout: Duration::from_secs(5),
+            eject_after: Duration::from_secs(60),
+        }
+    );
+}
+
+#[test]
+fn defaults() {
+    let text = "receivers: {otlp: {protocols: {grpc: , http: }}}\nexporters: {nop: }\n\
+                extensions: {health_check: }\nservice: {extensions: [health_check], pipelines: \
+                {traces: {receivers: [otlp], exporters: [nop]}}}\n";
+    let (shared, _) = document(text).unwrap_or_else(|e| panic!("{e}"));
+    let receiver = &shared.receivers[0].config;
+    let grpc = receiver.grpc.as_ref().unwrap();
+    assert_eq!((grpc.endpoint.as_str(), grpc.max_recv_msg_bytes), ("localhost:4317", 4 << 20));
+    let http = receiver.http.as_ref().unwrap();
+    assert_eq!((http.endpoint.as_str(), http.max_request_body_bytes), ("localhost:4318", 20 << 20));
+    assert_eq!(http.traces_url_path, "/v1/traces");
+    let health = shared.health_check.unwrap();
+    assert_eq!((health.endpoint.as_str(), health.path.as_str()), ("localhost:13133", "/"));
+    assert_eq!(shared.telemetry.metrics.address, "localhost:8888");
+    assert_eq!(shared.telemetry.metrics.level, MetricsLevel::Normal);
+    assert_eq!(shared.telemetry.logs.level, LogLevel::Info);
+    let tailgate = shared.tailgate;
+    assert!(!tailgate.instance.is_empty() && tailgate.members.is_empty());
+    assert_eq!((tailgate.internal, tailgate.admin_endpoint.as_str()), (None, "localhost:55679"));
+    assert_eq!(tailgate.shutdown_timeout, Duration::from_secs(25));
+    assert_eq!(tailgate.eject_after, Duration::from_secs(30));
+}
+
+/// Clients that are refused, and the first line of the error.
+const BAD_CLIENTS: &[(&str, &str)] = &[
+    ("{}", "f.yaml:1:1: endpoint: is missing"),
+    ("endpoint: h", "f.yaml:1:11: endpoint: \"h\" is not host:port"),
+    ("endpoint: unix:///x", "f.yaml:1:11: endpoint: unix sockets are not supported yet"),
+    (
+        "{endpoint: h:1, compression: lz4}",
+        "f.yaml:1:30: compression: compression \"lz4\" is not supported yet",
+    ),
+    ("{endpoint: h:1, compression: gz}", "f.yaml:1:30: compression: \"gz\" is no compression"),
+    ("{endpoint: h:1, auth: {authenticator: x}}", "f.yaml:1:17: auth: is not supported yet"),
+    ("{endpoint: h:1, timeout: 5}", "f.yaml:1:26: timeout: \"5\" is not a duration"),
+    ("{endpoint: h:1, timeout: -5s}", "f.yaml:1:26: timeout: \"-5s\" is negative"),
+    ("{endpoint: h:1, timeout: [5s]}", "f.yaml:1:26: timeout: a list where a duration is wanted"),
+    (
+        "{endpoint: h:1, tls: {insecure: yes}}",
+        "f.yaml:1:33: tls.insecure: \"yes\" is not true or false",
+    ),
+    ("{endpoint: h:1, tls: {cert_file: x}}", "f.yaml:1:22: tls.key_file: is missing"),
+    (
+        "{endpoint: h:1, tls: {min_version: \"1.0\"}}",
+        "f.yaml:1:36: tls.min_version: TLS \"1.0\" is not supported",
+    ),
+    ("{endpoint: h:1, tls: true}", "f.yaml:1:22: tls: a single value where a mapping is wanted"),
+    (
+        "{endpoint: h:1, sending_queue: {queue_size: 0}}",
+        "f.yaml:1:45: sending_queue.queue_size: 0 is out of range",
+    ),
+    (
+        "{endpoint: h:1, sending_queue: {sizer: byte}}",
+        "f.yaml:1:40: sending_queue.sizer: \"byte\" is not known here",
+    ),
+    (
+        "{endpoint: h:1, sending_queue: {storage: f}}",
+        "f.yaml:1:33: sending_queue.storage: is not supported yet",
+    ),
+    (
+        "{endpoint: h:1, retry_on_failure: {initial_interval: 0}}",
+        "f.yaml:1:54: retry_on_failure.initial_interval: is too short",
+    ),
+    (
+        "{endpoint: h:1, retry_on_failure: {randomization_factor: 2}}",
+        "f.yaml:1:58: retry_on_failure.randomization_factor: 2 is out of range",
+    ),
+    (
+        "{endpoint: h:1, headers: {\"a b\": c}}",
+        "f.yaml:1:27: headers: \"a b\" is no name of a header",
+    ),
+];
+
+#[test]
+fn otlp_clients() {
+    let client = |yaml: &str| read(yaml, OtlpClient::read);
+    let plain = client("endpoint: h:4317").unwrap();
+    assert_eq!(plain.compression, Compression::Gzip);
+    assert_eq!(plain.timeout, Duration::from_secs(5));
+    assert_eq!((plain.retry, plain.queue), (Retry::default(), Queue::default()));
+    assert!(!plain.tls.insecure && plain.headers.is_empty());
+
+    let full = "endpoint: http://h:4317/\ncompression: zstd\nheaders: {X-Team: hush}\ntimeout: 1s\n\
+                tls: {ca_file: ca, cert_file: c, key_file: k, server_name_override: n, \
+                insecure_skip_verify: true}\n\
+                retry_on_failure: {enabled: false, initial_interval: 1s, max_interval: 2s, \
+                multiplier: 2, randomization_factor: 0, max_elapsed_time: 0}\n\
+                sending_queue: {num_consumers: 2, queue_size: 7, sizer: bytes, \
+                block_on_overflow: true}\n";
+    let full = client(full).unwrap_or_else(|e| panic!("{e}"));
+    assert_eq!(full.endpoint, "h:4317");
+    assert!(full.tls.insecure && full.tls.insecure_skip_verify);
+    assert_eq!(full.tls.ca_file, Some(PathBuf::from("ca")));
+    assert_eq!(full.headers, [("x-team".to_owned(), Secret::new("hush"))]);
+    assert!(!format!("{full:?}").contains("hush"));
+    let (retry, queue) = (&full.retry, &full.queue);
+    assert!(!retry.enabled && retry.max_elapsed_time.is_zero() && retry.multiplier == 2.0);
+    assert_eq!((queue.sizer, queue.queue_size, queue.num_consumers), (Sizer::Bytes, 7, 2));
+    assert!(queue.block_on_overflow && queue.enabled);
+
+    for (yaml, want) in BAD_CLIENTS {
+        let errors = client(yaml).expect_err(yaml);
+        assert_eq!(heads(&errors), [*want], "{errors}");
+    }
+}
+
+const GRPC: &str = "{protocols: {grpc: }}";
+
+/// A receiver, more of the file, and the first line of the error.
+const BAD_KEYS: &[(&str, &str, &str)] = &[
+    ("", "", "f.yaml:1:13: receivers.otlp.protocols: no protocol is listed"),
+    (
+        "{protocols: {grcp: , http: }}",
+        "",
+        "f.yaml:1:32: receivers.otlp.protocols.grcp: unknown key",
+    ),
+    (
+        "{protocols: {grpc: {transport: unix}}}",
+        "",
+        "f.yaml:1:50: receivers.otlp.protocols.grpc.transport: transport \"unix\" is not \
+            supported yet",
+    ),
+    (
+        "{protocols: {http: {cors: {}}}}",
+        "",
+        "f.yaml:1:39: receivers.otlp.protocols.http.cors: is not supported yet",
+    ),
+    (
+        "{protocols: {http: {auth: {}}}}",
+        "",
+        "f.yaml:1:39: receivers.otlp.protocols.http.auth: is not supported yet",
+    ),
+    (
+        "{protocols: {http: {tls: {}}}}",
+        "",
+        "f.yaml:1:44: receivers.otlp.protocols.http.tls.cert_file: is missing",
+    ),
+    (
+        "{protocols: {http: {max_request_body_size: 1.5}}}",
+        "",
+        "f.yaml:1:62: receivers.otlp.protocols.http.max_request_body_size: \"1.5\" is not a \
+            whole number",
+    ),
+    (
+        GRPC,
+        "tailgate: {internal: {endpoint: a:1}}",
+        "f.yaml:4:22: tailgate.internal.secret: is missing",
+    ),
+    (
+        GRPC,
+        "tailgate: {internal: {secret: a, secret_file: b}}",
+        "f.yaml:4:47: tailgate.internal.secret_file: secret is given too",
+    ),
+    (
+        GRPC,
+        "tailgate: {members: [{name: a, endpoint: b:1}, {name: a, endpoint: c:1}]}",
+        "f.yaml:4:48: tailgate.members[1]: member \"a\" is listed twice",
+    ),
+    (
+        GRPC,
+        "tailgate: {members: [{name: a}]}",
+        "f.yaml:4:22: tailgate.members[0].endpoint: is missing",
+    ),
+    (GRPC, "tailgate: {eject_after: 0}", "f.yaml:4:25: tailgate.eject_after: is zero"),
+    (
+        GRPC,
+        "tailgate: {admin: {endpoint: here}}",
+        "f.yaml:4:30: tailgate.admin.endpoint: \"here\" is not host:port",
+    ),
+    (
+        GRPC,
+        "extensions: {health_check: {path: x}}",
+        "f.yaml:4:35: extensions.health_check.path: does not begin with /",
+    ),
+    (
+        GRPC,
+        "extensions: {health_check: {use_v2: true}}",
+        "f.yaml:4:29: extensions.health_check.use_v2: is not supported yet",
+    ),
+];
+
+#[test]
+fn bad_shared_keys() {
+    let file = |receiver: &str, rest: &str| {
+        format!(
+            "receivers: {{otlp: {receiver}}}\nexporters: {{nop: }}\n\
+             service: {{pipelines: {{traces: {{receivers: [otlp], exporters: [nop]}}}}}}\n{rest}\n"
+        )
+    };
+    for (receiver, rest, want) in BAD_KEYS {
+        let errors = document(&file(receiver, rest)).expect_err(rest);
+        assert_eq!(heads(&errors), [*want], "{errors}");
+    }
+}
+
+#[test]
+fn tiers() {
+    let tier = |exporter: &str| {
+        let text = format!(
+            "receivers: {{otlp: {{protocols: {{grpc: }}}}}}\nexporters: {{{exporter}: , nop: }}\n\
+             service: {{pipelines: {{traces: {{receivers: [otlp], exporters: [{exporter}]}}}}}}\n"
+        );
+        let input = Input::parse("f.yaml", &text, &unset).unwrap();
+        Document::read(&input).map(|document| detect_tier(&document))
+    };
+    assert_eq!(tier("load_balancing"), Some(Tier::LoadBalancer));
+    assert_eq!(tier("loadbalancing/x"), Some(Tier::LoadBalancer));
+    assert_eq!(tier("awsxray"), Some(Tier::Sampler));
+}

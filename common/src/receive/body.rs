@@ -1,0 +1,155 @@
+//! Reads request bodies under permits.
+
+use super::decompress::no_room;
+use super::reply::{Code, Refusal};
+use crate::limit::Permit;
+use bytes::{Buf, Bytes};
+use http_body_util::BodyExt;
+use hyper::body::{Body, Incoming, SizeHint};
+use std::time::Duration;
+
+/// A body as it comes in, piece by piece.
+pub(super) struct BodyReader {
+    incoming: Incoming,
+    /// Received, not taken yet.
+    piece: Bytes,
+}
+
+/// How much of a refused HTTP/1 body is thrown away so that the connection can go on and the
+/// client reads our answer instead of failing to write.
+const DISCARD: u64 = 1 << 20;
+const DISCARD_TIME: Duration = Duration::from_secs(2);
+/// First step for bodies of unknown length.
+const STEP: usize = 64 * 1024;
+
+// === impl BodyReader ===
+
+impl BodyReader {
+    pub fn new(incoming: Incoming) -> Self {
+        Self { incoming, piece: Bytes::new() }
+    }
+
+    /// What the head of the request tells about the body's length.
+    pub fn size_hint(&self) -> SizeHint {
+        self.incoming.size_hint()
+    }
+
+    /// Gets the next piece that is not empty; `false` at the end. The piece before must have been
+    /// taken whole.
+    async fn next_piece(&mut self) -> Result<bool, Refusal> {
+        loop {
+            let Some(frame) = self.incoming.frame().await else { return Ok(false) };
+            // The client is gone or broke the protocol; nobody reads this answer.
+            let frame = frame.map_err(|e| bad(format!("request body: {e}")))?;
+            // Trailers of a request mean nothing to us.
+            if let Ok(data) = frame.into_data()
+                && !data.is_empty()
+            {
+                self.piece = data;
+                return Ok(true);
+            }
+        }
+    }
+
+    /// The next `N` bytes; `None` if the body ends before the first of them.
+    pub async fn array<const N: usize>(&mut self) -> Result<Option<[u8; N]>, Refusal> {
+        let mut out = [0; N];
+        let mut filled = 0;
+        while filled < N {
+            if self.piece.is_empty() && !self.next_piece().await? {
+                return if filled == 0 { Ok(None) } else { Err(truncated(N, filled)) };
+            }
+            let n = self.piece.len().min(N - filled);
+            self.piece.copy_to_slice(&mut out[filled..filled + n]);
+            filled += n;
+        }
+        Ok(Some(out))
+    }
+
+    /// The next `len` bytes, which the caller has a permit for. Not copied if they came in one
+    /// piece.
+    pub async fn exactly(&mut self, len: usize) -> Result<Bytes, Refusal> {
+        if self.piece.is_empty() && len > 0 {
+            self.next_piece().await?;
+        }
+        if self.piece.len() >= len {
+            return Ok(self.piece.split_to(len));
+        }
+        let mut out = Vec::with_capacity(len);
+        loop {
+            let n = self.piece.len().min(len - out.len());
+            out.extend_from_slice(&self.piece.split_to(n));
+            if out.len() == len {
+                return Ok(out.into());
+            }
+            if !self.next_piece().await? {
+                return Err(truncated(len, out.len()));
+            }
+        }
+    }
+
+    /// Waits for the body's end; anything before it is an error.
+    pub async fn end(&mut self) -> Result<(), Refusal> {
+        let ended =
+            self.piece.is_empty() && (self.incoming.is_end_stream() || !self.next_piece().await?);
+        let more = || bad("more than one message in a unary request".to_owned());
+        if ended { Ok(()) } else { Err(more()) }
+    }
+
+    /// All of a body whose length is not known, at most `limit` bytes; the permit grows with it.
+    pub async fn all(&mut self, limit: usize, permit: &mut Permit) -> Result<Bytes, Refusal> {
+        let mut out = Vec::new();
+        while self.next_piece().await? {
+            let len = out.len() + self.piece.len();
+            if len > limit {
+                return Err(too_large(None, limit));
+            }
+            if len > out.capacity() {
+                let capacity = len.max(out.capacity() * 2).max(STEP).min(limit);
+                let more = capacity - out.capacity();
+                if !permit.try_grow(more as u64) {
+                    return Err(no_room(more));
+                }
+                out.reserve_exact(capacity - out.len());
+            }
+            out.extend_from_slice(&std::mem::take(&mut self.piece));
+        }
+        Ok(out.into())
+    }
+
+    /// Reads and forgets a small body; gives up on a large or slow one.
+    pub async fn discard(&mut self) {
+        if self.incoming.size_hint().lower() > DISCARD {
+            return;
+        }
+        let all = async {
+            let mut seen = 0;
+            while seen <= DISCARD && matches!(self.next_piece().await, Ok(true)) {
+                seen += self.piece.len() as u64;
+            }
+        };
+        // Too slow is the same as too large.
+        let _ = tokio::time::timeout(DISCARD_TIME, all).await;
+    }
+}
+
+/// The refusal of a request that is over a size limit.
+pub(super) fn too_large(len: Option<u64>, limit: usize) -> Refusal {
+    let what = len.map_or_else(|| "request".to_owned(), |len| format!("request of {len} bytes"));
+    let message = format!("{what} exceeds the limit of {limit} bytes; send smaller batches");
+    Refusal::new(Code::TooLarge, message)
+}
+
+/// The refusal of a body that did not come in time.
+pub(super) fn too_slow(limit: Duration) -> Refusal {
+    let message = format!("the request's body did not arrive within {} s", limit.as_secs_f32());
+    Refusal::new(Code::RequestTimeout, message)
+}
+
+fn truncated(want: usize, got: usize) -> Refusal {
+    bad(format!("truncated request: {got} of {want} bytes"))
+}
+
+fn bad(message: String) -> Refusal {
+    Refusal::new(Code::InvalidArgument, message)
+}

@@ -1,0 +1,170 @@
+//! OTLP/gRPC: one unary method, framed by hand over the HTTP/2 body.
+//!
+//! A stock gRPC server reserves a message's memory when its five-byte header comes in and answers
+//! an oversized one with OUT_OF_RANGE, which OTLP clients send again and again. Here the length is
+//! checked and permitted first, and what can't be mended by a retry is INVALID_ARGUMENT.
+
+use super::body::{BodyReader, too_large, too_slow};
+use super::decompress::{Encoding, no_room, unpack};
+use super::reply::{Code, Refusal, Reply};
+use super::response::ReplyBody;
+use super::settings::Shared;
+use super::{Ingest, Transport, status};
+use crate::limit::Permit;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
+use bytes::Bytes;
+use http::header::{CONTENT_TYPE, HeaderName};
+use http::{HeaderMap, HeaderValue, Request, Response};
+use hyper::body::Incoming;
+
+const EXPORT: &str = "/opentelemetry.proto.collector.trace.v1.TraceService/Export";
+const TRACE_SERVICE: &str = "/opentelemetry.proto.collector.trace.v1.TraceService/";
+const OTHER_SIGNALS: &str = "/opentelemetry.proto.collector.";
+
+const GRPC: HeaderValue = HeaderValue::from_static("application/grpc");
+const GRPC_ENCODING: HeaderName = HeaderName::from_static("grpc-encoding");
+const GRPC_ACCEPT_ENCODING: HeaderName = HeaderName::from_static("grpc-accept-encoding");
+const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
+const GRPC_MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
+const GRPC_DETAILS: HeaderName = HeaderName::from_static("grpc-status-details-bin");
+const OUR_ENCODINGS: HeaderValue = HeaderValue::from_static("identity,gzip,zstd");
+
+/// A message with an empty `partial_success`: not compressed, two bytes.
+const HELD: &[u8] = &[0, 0, 0, 0, 2, 0x0a, 0];
+/// Headers are limited by clients (grpc-go: 16 MiB, others 8 KiB), so a long message is cut.
+const MAX_MESSAGE: usize = 1024;
+
+/// Answers one request. The permit is for the request's bytes.
+pub(super) async fn handle<I: Ingest>(
+    shared: &Shared<I>,
+    request: Request<Incoming>,
+) -> (Response<ReplyBody>, Option<Permit>) {
+    let (reply, permit) = match receive(shared, request).await {
+        Ok((body, permit)) if body.is_empty() => (Reply::Held, Some(permit)),
+        Ok((body, permit)) => (shared.ingest.ingest(body, Transport::Grpc).await, Some(permit)),
+        Err(refusal) => (Reply::Refused(refusal), None),
+    };
+    let response = match reply {
+        Reply::Held => {
+            shared.stats.answered_grpc(0);
+            success(Bytes::from_static(HELD))
+        }
+        Reply::Partial { rejected, message } => {
+            shared.stats.answered_grpc(0);
+            success(framed(&status::encode_partial(rejected, &message)))
+        }
+        Reply::Refused(refusal) => {
+            shared.stats.answered_grpc(refusal.code.grpc());
+            refused(&refusal)
+        }
+    };
+    (response, permit)
+}
+
+/// The request's message, decompressed, and the permit for it.
+async fn receive<I>(
+    shared: &Shared<I>,
+    request: Request<Incoming>,
+) -> Result<(Bytes, Permit), Refusal> {
+    if request.uri().path() != EXPORT {
+        return Err(unknown_method(request.uri().path()));
+    }
+    shared.admit()?;
+    let encoding = encoding(request.headers())?;
+    let limit = shared.settings.body_timeout;
+    let message = message(shared, BodyReader::new(request.into_body()));
+    let message = tokio::time::timeout(limit, message).await;
+    let (compressed, packed, mut permit) = message.map_err(|_| too_slow(limit))??;
+    if !compressed || encoding == Encoding::Identity || packed.is_empty() {
+        return Ok((packed, permit));
+    }
+    let bytes = unpack(encoding, &packed, shared.settings.max_recv_msg_size, &mut permit)?;
+    drop(packed);
+    permit.shrink(bytes.capacity() as u64);
+    Ok((bytes.into(), permit))
+}
+
+/// Reads the one message of a unary request: whether it is compressed, its bytes, their permit.
+async fn message<I>(
+    shared: &Shared<I>,
+    mut body: BodyReader,
+) -> Result<(bool, Bytes, Permit), Refusal> {
+    let Some([flag, len @ ..]) = body.array::<5>().await? else {
+        let message = "a unary request must have one message, this one has none";
+        return Err(Refusal::new(Code::InvalidArgument, message));
+    };
+    if flag > 1 {
+        let message = format!("{flag} is not a gRPC compression flag");
+        return Err(Refusal::new(Code::InvalidArgument, message));
+    }
+    let len = u32::from_be_bytes(len);
+    let limit = shared.settings.max_recv_msg_size;
+    let size = usize::try_from(len).ok().filter(|size| *size <= limit);
+    let size = size.ok_or_else(|| too_large(Some(u64::from(len)), limit))?;
+    let permit = shared.budget.try_acquire(u64::from(len)).ok_or_else(|| no_room(size))?;
+    let bytes = body.exactly(size).await?;
+    body.end().await?;
+    Ok((flag == 1, bytes, permit))
+}
+
+fn encoding(headers: &HeaderMap) -> Result<Encoding, Refusal> {
+    match headers.get(GRPC_ENCODING).map(HeaderValue::as_bytes) {
+        None | Some(b"identity") => Ok(Encoding::Identity),
+        Some(b"gzip") => Ok(Encoding::Gzip),
+        Some(b"zstd") => Ok(Encoding::Zstd),
+        Some(other) => {
+            let other = String::from_utf8_lossy(other);
+            let message = format!("grpc-encoding {other} is not known here; use gzip or zstd");
+            Err(Refusal::new(Code::Unimplemented, message))
+        }
+    }
+}
+
+fn unknown_method(path: &str) -> Refusal {
+    let message = if path.starts_with(OTHER_SIGNALS) && !path.starts_with(TRACE_SERVICE) {
+        format!("{path}: this gateway takes traces only; keep metrics and logs in your agent")
+    } else {
+        format!("{path}: unknown method; this is an OTLP/gRPC endpoint for traces ({EXPORT})")
+    };
+    Refusal::new(Code::Unimplemented, message)
+}
+
+fn framed(message: &[u8]) -> Bytes {
+    let len = u32::try_from(message.len()).unwrap_or(u32::MAX);
+    [&[0], &len.to_be_bytes()[..], message].concat().into()
+}
+
+fn success(message: Bytes) -> Response<ReplyBody> {
+    let mut trailers = HeaderMap::with_capacity(1);
+    trailers.insert(GRPC_STATUS, HeaderValue::from_static("0"));
+    let mut response = Response::new(ReplyBody::new(message, Some(trailers)));
+    response.headers_mut().insert(CONTENT_TYPE, GRPC);
+    response
+}
+
+/// A response of headers only.
+fn refused(refusal: &Refusal) -> Response<ReplyBody> {
+    let code = refusal.code.grpc();
+    let mut cut = refusal.message.len().min(MAX_MESSAGE);
+    while !refusal.message.is_char_boundary(cut) {
+        cut -= 1;
+    }
+    let text = &refusal.message[..cut];
+    let mut response = Response::new(ReplyBody::default());
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, GRPC);
+    headers.insert(GRPC_STATUS, HeaderValue::from(code));
+    // Percent-encoded and base64 text are always valid header values.
+    if let Ok(value) = HeaderValue::try_from(status::percent_encode(text)) {
+        headers.insert(GRPC_MESSAGE, value);
+    }
+    let details = STANDARD_NO_PAD.encode(status::encode(code, text, refusal.retry_hint()));
+    if let Ok(value) = HeaderValue::try_from(details) {
+        headers.insert(GRPC_DETAILS, value);
+    }
+    if refusal.code == Code::Unimplemented {
+        headers.insert(GRPC_ACCEPT_ENCODING, OUR_ENCODINGS);
+    }
+    response
+}

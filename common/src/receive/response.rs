@@ -1,0 +1,59 @@
+//! Response bodies: at most one piece of data and one set of trailers.
+
+use super::stats::Gauge;
+use crate::limit::Permit;
+use bytes::Bytes;
+use http::HeaderMap;
+use http_body::{Body, Frame, SizeHint};
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+/// A response body; keeps the request's permit and its place among the requests in flight until
+/// the response is written.
+#[derive(Debug, Default)]
+pub(super) struct ReplyBody {
+    data: Option<Bytes>,
+    trailers: Option<HeaderMap>,
+    held: Option<(Gauge, Option<Permit>)>,
+}
+
+// === impl ReplyBody ===
+
+impl ReplyBody {
+    pub fn new(data: impl Into<Bytes>, trailers: Option<HeaderMap>) -> Self {
+        let data = Some(data.into()).filter(|d: &Bytes| !d.is_empty());
+        Self { data, trailers, held: None }
+    }
+
+    pub fn hold(&mut self, in_flight: Gauge, permit: Option<Permit>) {
+        self.held = Some((in_flight, permit));
+    }
+}
+
+impl Body for ReplyBody {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        if let Some(data) = self.data.take() {
+            return Poll::Ready(Some(Ok(Frame::data(data))));
+        }
+        Poll::Ready(self.trailers.take().map(|trailers| Ok(Frame::trailers(trailers))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.data.is_none() && self.trailers.is_none()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match (&self.data, &self.trailers) {
+            // A gRPC response has no content-length.
+            (_, Some(_)) => SizeHint::default(),
+            (data, None) => SizeHint::with_exact(data.as_ref().map_or(0, |d| d.len() as u64)),
+        }
+    }
+}

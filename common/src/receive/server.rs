@@ -1,0 +1,175 @@
+//! Accepts connections and ends them gracefully.
+
+use super::conn::{Ended, Lifetime, serve};
+use super::settings::Shared;
+use super::stats::Gauge;
+use super::{Gate, Ingest, ServerSettings, ServerStats};
+use crate::limit::ByteBudget;
+use crate::net::{BindError, Listener, ReadAhead};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+use tokio::net::TcpStream;
+use tokio::sync::watch;
+use tokio::time::{Instant, timeout};
+use tokio_rustls::TlsAcceptor;
+use tokio_util::task::TaskTracker;
+
+/// A listener that is bound and not served yet.
+pub struct Server<I> {
+    listener: Listener,
+    shared: Arc<Shared<I>>,
+}
+
+/// A server that runs. Dropping the handle stops it without waiting.
+#[derive(Debug)]
+pub struct ServerHandle {
+    local: SocketAddr,
+    stats: Arc<ServerStats>,
+    stop: watch::Sender<Option<Instant>>,
+    tasks: TaskTracker,
+    cut_off: Arc<AtomicU64>,
+}
+
+/// How a shutdown went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shutdown {
+    /// Connections that had not ended at the deadline and were closed.
+    pub cut_off: u64,
+}
+
+/// What the accept loop gives to each connection.
+struct Accept<I> {
+    shared: Arc<Shared<I>>,
+    stop: watch::Receiver<Option<Instant>>,
+    tasks: TaskTracker,
+    cut_off: Arc<AtomicU64>,
+}
+
+// === impl Server ===
+
+impl<I: Ingest> Server<I> {
+    /// Listens. Requests' bytes are taken from `budget`; `gate` is asked before each body.
+    pub async fn bind(
+        settings: ServerSettings,
+        ingest: I,
+        budget: ByteBudget,
+        gate: Option<Gate>,
+    ) -> Result<Self, BindError> {
+        let listener = Listener::bind(&settings.endpoint).await?;
+        let stats = Arc::default();
+        Ok(Self { listener, shared: Arc::new(Shared { settings, ingest, budget, gate, stats }) })
+    }
+
+    /// The address listened on.
+    pub fn local_addr(&self) -> SocketAddr {
+        self.listener.local_addr()
+    }
+
+    /// Serves in the background, on the runtime of the caller.
+    pub fn spawn(self) -> ServerHandle {
+        let (stop, stopped) = watch::channel(None);
+        let (tasks, cut_off) = (TaskTracker::new(), Arc::<AtomicU64>::default());
+        let handle = ServerHandle {
+            local: self.local_addr(),
+            stats: self.shared.stats.clone(),
+            stop,
+            tasks: tasks.clone(),
+            cut_off: cut_off.clone(),
+        };
+        let accept = Accept { shared: self.shared, stop: stopped, tasks: tasks.clone(), cut_off };
+        tasks.spawn(accept.run(self.listener));
+        handle
+    }
+}
+
+// === impl ServerHandle ===
+
+impl ServerHandle {
+    /// The address listened on.
+    pub fn local_addr(&self) -> SocketAddr {
+        self.local
+    }
+
+    /// The server's counters.
+    pub fn stats(&self) -> &Arc<ServerStats> {
+        &self.stats
+    }
+
+    /// Stops accepting, tells clients to go elsewhere, waits for requests in flight for at most
+    /// `within`, then closes what is left.
+    pub async fn shutdown(self, within: Duration) -> Shutdown {
+        self.stop.send_replace(Some(Instant::now() + within));
+        self.tasks.close();
+        self.tasks.wait().await;
+        Shutdown { cut_off: self.cut_off.load(Ordering::Relaxed) }
+    }
+}
+
+// === impl Accept ===
+
+impl<I: Ingest> Accept<I> {
+    async fn run(self, listener: Listener) {
+        let mut stop = self.stop.clone();
+        loop {
+            let (stream, peer) = tokio::select! {
+                // Both outcomes mean stop: told to, or the handle is gone.
+                _ = stop.wait_for(Option::is_some) => return,
+                accepted = listener.accept() => accepted,
+            };
+            let stats = &self.shared.stats;
+            if stats.open_connections() >= self.shared.settings.max_connections {
+                stats.turned_away();
+                continue;
+            }
+            stats.accepted();
+            let (open, life) = (stats.connection(), self.lifetime(stats.accepted_connections()));
+            let (shared, cut_off) = (self.shared.clone(), self.cut_off.clone());
+            self.tasks.spawn(async move {
+                let ended = connection(shared, stream, peer, life, open).await;
+                cut_off.fetch_add(u64::from(ended == Ended::CutOff), Ordering::Relaxed);
+            });
+        }
+    }
+
+    /// The ages of connections differ by up to 10 % either way, so that those which came together
+    /// do not all go together.
+    fn lifetime(&self, serial: u64) -> Lifetime {
+        let settings = &self.shared.settings;
+        let hash = xxhash_rust::xxh3::xxh3_64(&serial.to_le_bytes());
+        let percent = 90 + u32::try_from(hash % 21).unwrap_or(10);
+        Lifetime {
+            stop: self.stop.clone(),
+            max_age: settings.max_connection_age.map(|age| age * percent / 100),
+            grace: settings.max_connection_age_grace,
+        }
+    }
+}
+
+async fn connection<I: Ingest>(
+    shared: Arc<Shared<I>>,
+    stream: TcpStream,
+    peer: SocketAddr,
+    life: Lifetime,
+    _open: Gauge,
+) -> Ended {
+    let Some(tls) = shared.settings.tls.clone() else {
+        return serve(shared, stream, life).await;
+    };
+    // rustls reads in small steps as well.
+    let handshake = TlsAcceptor::from(tls).accept(ReadAhead::new(stream));
+    match timeout(shared.settings.handshake_timeout, handshake).await {
+        Ok(Ok(stream)) => serve(shared, stream, life).await,
+        Ok(Err(error)) => {
+            shared.stats.failed_handshake();
+            tracing::debug!(%peer, %error, "TLS handshake failed");
+            Ended::Whole
+        }
+        Err(_) => {
+            shared.stats.failed_handshake();
+            tracing::debug!(%peer, "TLS handshake took too long");
+            Ended::Whole
+        }
+    }
+}

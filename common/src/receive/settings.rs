@@ -1,0 +1,115 @@
+//! What a server is told; the defaults are the collector's where it has them.
+
+use super::{Refusal, ServerStats};
+use crate::limit::ByteBudget;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Which of OTLP's two protocols a listener speaks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Serves {
+    /// OTLP/gRPC, unary.
+    Grpc,
+    /// OTLP/HTTP with protobuf bodies.
+    Http {
+        /// The path of traces, `/v1/traces` by default.
+        traces_path: String,
+    },
+}
+
+/// Asked before a request's body is read: `Some` turns the request away. For pressure and
+/// draining; must be cheap.
+pub type Gate = Arc<dyn Fn() -> Option<Refusal> + Send + Sync>;
+
+/// Settings of one listener.
+#[derive(Clone, Debug)]
+pub struct ServerSettings {
+    /// `host:port`.
+    pub endpoint: String,
+    /// gRPC or HTTP.
+    pub serves: Serves,
+    /// From [`net::tls::server_config`](crate::net::tls::server_config); `None` is plain.
+    pub tls: Option<Arc<rustls::ServerConfig>>,
+    /// More connections than this are closed at once.
+    pub max_connections: u64,
+    /// Largest gRPC message in bytes, as sent and decompressed.
+    pub max_recv_msg_size: usize,
+    /// Largest HTTP body in bytes, as sent and decompressed.
+    pub max_request_body_size: usize,
+    /// Requests at once on an HTTP/2 connection.
+    pub max_concurrent_streams: u32,
+    /// Time for a TLS handshake.
+    pub handshake_timeout: Duration,
+    /// Time for the first bytes of a connection, and for the first HTTP/1 request's head.
+    pub header_timeout: Duration,
+    /// Time on an HTTP/1 connection from one request's end to the end of the next one's head.
+    /// Longer than the idle timeout of proxies in front (AWS ALB: 60 s), which otherwise send
+    /// requests into a connection that is just closing.
+    pub idle_timeout: Duration,
+    /// Time for a whole body.
+    pub body_timeout: Duration,
+    /// HTTP/2 pings after this much silence; must be under the idle timeouts on the way.
+    pub keepalive_interval: Duration,
+    /// A ping that is not answered in this time ends the connection.
+    pub keepalive_timeout: Duration,
+    /// Connections are asked to reconnect at this age, +-10 %, so that load spreads after a
+    /// scale-up. `None`: never.
+    pub max_connection_age: Option<Duration>,
+    /// Time for requests in flight after that.
+    pub max_connection_age_grace: Duration,
+}
+
+/// What all connections of a server share.
+pub(super) struct Shared<I> {
+    pub settings: ServerSettings,
+    pub ingest: I,
+    pub budget: ByteBudget,
+    pub gate: Option<Gate>,
+    pub stats: Arc<ServerStats>,
+}
+
+// === impl ServerSettings ===
+
+impl ServerSettings {
+    /// OTLP/gRPC at an endpoint, everything else by default.
+    pub fn grpc(endpoint: impl Into<String>) -> Self {
+        Self::new(endpoint.into(), Serves::Grpc)
+    }
+
+    /// OTLP/HTTP at an endpoint, everything else by default.
+    pub fn http(endpoint: impl Into<String>) -> Self {
+        Self::new(endpoint.into(), Serves::Http { traces_path: "/v1/traces".to_owned() })
+    }
+
+    fn new(endpoint: String, serves: Serves) -> Self {
+        Self {
+            endpoint,
+            serves,
+            tls: None,
+            max_connections: 10_000,
+            max_recv_msg_size: 4 << 20,
+            max_request_body_size: 20 << 20,
+            max_concurrent_streams: 256,
+            handshake_timeout: Duration::from_secs(5),
+            header_timeout: Duration::from_secs(5),
+            idle_timeout: Duration::from_secs(75),
+            body_timeout: Duration::from_secs(30),
+            keepalive_interval: Duration::from_secs(60),
+            keepalive_timeout: Duration::from_secs(20),
+            max_connection_age: None,
+            max_connection_age_grace: Duration::from_secs(30),
+        }
+    }
+}
+
+// === impl Shared ===
+
+impl<I> Shared<I> {
+    /// The gate's answer.
+    pub fn admit(&self) -> Result<(), Refusal> {
+        match self.gate.as_ref().and_then(|gate| gate()) {
+            Some(refusal) => Err(refusal),
+            None => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,32 @@
+//! Seen from outside: metrics on `:8888/metrics`, health on `:13133`, logs on standard error.
+//!
+//! The data path counts in atomics of its own and touches nothing here. [`Metrics`] runs a list of
+//! hooks at each scrape, which copy those counters into series that were resolved, and shown as 0,
+//! from the start.
+
+mod health;
+mod http;
+mod logs;
+mod metrics;
+mod names;
+mod process;
+mod series;
+
+pub use self::health::{Condition, Health, HealthServer, Latch, serve_health};
+pub use self::http::{BindError, Server};
+pub use self::logs::{LogError, LogSettings, init_logs};
+pub use self::metrics::{FloatCounter, Identity, Metrics, serve_metrics};
+pub use self::names::{ALL, Def, Kind};
+pub use self::process::{Allocator, watch_process};
+pub use self::series::{
+    BackendSeries, ExporterSeries, LedgerSeries, LoadBalancerSeries, MemoryLimiterSeries,
+    PolicySeries, ProcessorSeries, ReceiverSeries, TailSamplingSeries,
+};
+
+/// The definitions of all metrics.
+pub mod defs {
+    pub use super::names::defs::*;
+}
+
+#[cfg(test)]
+mod tests;

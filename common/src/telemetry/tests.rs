@@ -1,0 +1,202 @@
+#![allow(clippy::unwrap_used)]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
+use serde_json::Value;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio_util::sync::CancellationToken;
+
+use super::*;
+
+fn metrics() -> Metrics {
+    let identity =
+        Identity { name: "tailgate".into(), instance_id: "a \"b\"".into(), version: "1.2".into() };
+    Metrics::new(&identity).unwrap()
+}
+
+/// Status and body.
+async fn get(address: SocketAddr, path: &str) -> (u16, String) {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    (head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned())
+}
+
+/// A strict reader of the text format: series with their labels, and the type of each metric.
+fn parse(text: &str) -> (BTreeMap<String, f64>, BTreeMap<String, String>) {
+    let (mut series, mut types) = (BTreeMap::new(), BTreeMap::new());
+    for line in text.lines().filter(|line| !line.is_empty()) {
+        if let Some(rest) = line.strip_prefix("# TYPE ") {
+            let (name, kind) = rest.split_once(' ').unwrap();
+            assert_eq!(types.insert(name.to_owned(), kind.to_owned()), None, "{name} twice");
+        } else if !line.starts_with("# HELP ") {
+            let (name, value) = line.rsplit_once(' ').unwrap();
+            assert_eq!(
+                series.insert(name.to_owned(), value.parse().unwrap()),
+                None,
+                "{name} twice"
+            );
+        }
+    }
+    (series, types)
+}
+
+fn everything(metrics: &Metrics) -> LedgerSeries {
+    watch_process(metrics, Allocator::Other, Instant::now());
+    for transport in ["grpc", "http"] {
+        ReceiverSeries::new(metrics, "otlp", transport);
+    }
+    ProcessorSeries::new(metrics, "tail_sampling");
+    MemoryLimiterSeries::new(metrics, "memory_limiter");
+    ExporterSeries::new(metrics, "awsxray");
+    TailSamplingSeries::new(metrics, ["errors", "slow"]);
+    LoadBalancerSeries::new(metrics, "static");
+    BackendSeries::new(metrics, "127.0.0.1:4317");
+    LedgerSeries::new(metrics, [("exported", ""), ("lost", "shutdown"), ("in_flight", "")])
+}
+
+#[tokio::test]
+async fn every_series_is_there_from_the_start() {
+    let (metrics, stop) = (metrics(), CancellationToken::new());
+    everything(&metrics);
+    let server = serve_metrics(metrics, "127.0.0.1:0", stop.clone()).await.unwrap();
+    let (status, body) = get(server.local_addr(), "/metrics").await;
+    assert_eq!(status, 200);
+    let (series, types) = parse(&body);
+    for def in ALL {
+        let kind = match def.kind {
+            Kind::Counter | Kind::FloatCounter => "counter",
+            Kind::Gauge => "gauge",
+            Kind::Histogram(_) => "histogram",
+        };
+        assert_eq!(types.get(def.name).map(String::as_str), Some(kind), "{}", def.name);
+    }
+    let identity = "service_instance_id=\"a \\\"b\\\"\"";
+    for (name, value) in &series {
+        assert!(name.contains("service_name=\"tailgate\""), "{name}");
+        assert!(name.contains(identity) && name.contains("service_version=\"1.2\""), "{name}");
+        let live = name.starts_with("otelcol_process_") || name.starts_with("target_info");
+        assert!(live || *value == 0.0, "{name} {value}");
+    }
+    let has = |name: &str, labels: &[&str]| {
+        let matches = |s: &&String| {
+            s.split('{').next() == Some(name) && labels.iter().all(|label| s.contains(label))
+        };
+        assert_eq!(series.keys().filter(matches).count(), 1, "{name} {labels:?}");
+    };
+    has("otelcol_exporter_enqueue_failed_spans", &["exporter=\"awsxray\""]);
+    has("otelcol_exporter_enqueue_failed_metric_points", &["exporter=\"awsxray\""]);
+    has("otelcol_exporter_queue_size", &["exporter=\"awsxray\"", "data_type=\"traces\""]);
+    has("otelcol_receiver_accepted_spans", &["receiver=\"otlp\"", "transport=\"http\""]);
+    has("tailgate_ledger_spans", &["outcome=\"lost\"", "reason=\"shutdown\""]);
+    has("otelcol_loadbalancer_backend_latency_bucket", &["endpoint=", "le=\"+Inf\""]);
+    let rss = series.iter().find(|(name, _)| name.starts_with("otelcol_process_memory_rss"));
+    assert!(*rss.unwrap().1 > 1e6);
+    assert_eq!(get(server.local_addr(), "/").await.0, 404);
+    stop.cancel();
+    server.stopped().await;
+}
+
+#[test]
+fn names_are_unique_and_unsuffixed() {
+    let names: BTreeSet<_> = ALL.iter().map(|def| def.name).collect();
+    assert_eq!(names.len(), ALL.len());
+    assert!(names.iter().all(|name| !name.ends_with("_total")));
+}
+
+#[test]
+fn hooks_copy_counters_at_each_scrape() {
+    let metrics = metrics();
+    let (held, series) =
+        (Arc::new(AtomicU64::new(3)), ReceiverSeries::new(&metrics, "otlp", "grpc"));
+    let (ledger, counted) = (everything(&metrics), held.clone());
+    metrics.on_scrape(move || {
+        series.accepted.absolute(counted.load(Ordering::Relaxed));
+        assert!(ledger.set("in_flight", "", counted.load(Ordering::Relaxed)));
+        assert!(!ledger.set("in_flight", "unheard of", 1));
+    });
+    let find = |name: &str| {
+        let (series, _) = parse(&metrics.render());
+        let grpc = |s: &str| !s.contains("transport") || s.contains("grpc");
+        series.iter().filter(|(s, _)| s.starts_with(name) && grpc(s)).map(|(_, v)| v).sum::<f64>()
+    };
+    assert_eq!((find("otelcol_receiver_accepted"), find("tailgate_ledger")), (3.0, 3.0));
+    held.store(1 << 40, Ordering::Relaxed);
+    let much = (1u64 << 40) as f64;
+    assert_eq!((find("otelcol_receiver_accepted"), find("tailgate_ledger")), (much, much));
+}
+
+#[tokio::test]
+async fn a_taken_port_is_named() {
+    let stop = CancellationToken::new();
+    let first = serve_metrics(metrics(), "127.0.0.1:0", stop.clone()).await.unwrap();
+    let address = first.local_addr().to_string();
+    let error = serve_metrics(metrics(), &address, stop.clone()).await.unwrap_err().to_string();
+    assert!(error.contains("metrics") && error.contains(&address) && error.contains("in use"));
+    stop.cancel();
+}
+
+#[tokio::test]
+async fn ready_from_the_last_latch_until_stopping() {
+    let (health, latch) = Health::new();
+    let stop = CancellationToken::new();
+    let server = serve_health(health.clone(), "127.0.0.1:0", "/", stop.clone()).await.unwrap();
+    let ask = async || {
+        let (status, body) = get(server.local_addr(), "/").await;
+        (status, serde_json::from_str::<Value>(&body).unwrap())
+    };
+    let other = latch.clone();
+    drop(latch);
+    let (status, body) = ask().await;
+    assert_eq!((status, &body["status"]), (503, &Value::from("Server not available")));
+    assert_eq!(body["reasons"], serde_json::json!(["starting"]));
+    assert_eq!(body["upSince"], "0001-01-01T00:00:00Z");
+    drop(other);
+    let exporter = health.condition("exporter awsxray");
+    exporter.set(Some("throttled".into()));
+    let (status, body) = ask().await;
+    assert_eq!((status, &body["status"]), (200, &Value::from("Server available")));
+    assert!(body["uptime"].as_str().unwrap().ends_with('s'));
+    assert_eq!(body["degraded"][0]["component"], "exporter awsxray");
+    drop(exporter);
+    assert_eq!(ask().await.1["degraded"], serde_json::json!([]));
+    health.stopping();
+    let (status, body) = ask().await;
+    assert_eq!((status, &body["reasons"]), (503, &serde_json::json!(["stopping"])));
+    stop.cancel();
+    let address = server.local_addr();
+    server.stopped().await;
+    assert!(TcpStream::connect(address).await.is_err(), "still listening");
+}
+
+#[tokio::test]
+async fn a_path_of_its_own() {
+    let (health, latch) = Health::new();
+    drop(latch);
+    let stop = CancellationToken::new();
+    let server = serve_health(health, "127.0.0.1:0", "/health", stop.clone()).await.unwrap();
+    assert_eq!(get(server.local_addr(), "/health").await.0, 200);
+    assert_eq!(get(server.local_addr(), "/").await.0, 404);
+    stop.cancel();
+}
+
+#[tokio::test]
+async fn stopping_ends_idle_connections() {
+    let stop = CancellationToken::new();
+    let server = serve_metrics(metrics(), "127.0.0.1:0", stop.clone()).await.unwrap();
+    let mut idle = TcpStream::connect(server.local_addr()).await.unwrap();
+    idle.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+    let mut buffer = [0; 12];
+    idle.read_exact(&mut buffer).await.unwrap();
+    stop.cancel();
+    let mut rest = Vec::new();
+    idle.read_to_end(&mut rest).await.unwrap();
+}

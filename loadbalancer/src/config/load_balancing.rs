@@ -1,0 +1,102 @@
+//! `exporters.load_balancing`.
+
+use tailgate_common::config::{OtlpClient, Reader, is_host_port};
+
+/// `exporters.load_balancing`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LoadBalancing {
+    /// What a span's backend depends on.
+    pub routing_key: RoutingKey,
+    /// `protocol.otlp`: how to talk to a backend; its endpoint is empty.
+    pub client: OtlpClient,
+    /// `resolver.static.hostnames` as `host:port`, in the order of the file; the port is 4317 if
+    /// none is given. Empty only where `tailgate.members` are listed.
+    pub backends: Vec<String>,
+}
+
+/// `routing_key`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RoutingKey {
+    /// The trace id, the default.
+    TraceId,
+    /// The resource's `service.name`.
+    Service,
+}
+
+const DEFAULT_PORT: u16 = 4317;
+const NOT_NEEDED: &str = "not needed: spans are acknowledged only once a sampler holds them";
+
+// === impl LoadBalancing ===
+
+impl LoadBalancing {
+    /// Reads the block. With `members`, a resolver is not needed.
+    pub(super) fn read(r: &Reader<'_>, members: bool) -> Self {
+        r.accept(&["timeout", "retry_on_failure", "sending_queue"], NOT_NEEDED);
+        r.refuse(&["routing_attributes"], "route by traceID or service");
+        let protocol = r.map_or_empty("protocol");
+        let otlp = protocol.map_or_empty("otlp");
+        if otlp.has("sending_queue") {
+            otlp.note("sending_queue", &format!("accepted, {NOT_NEEDED}"));
+        }
+        otlp.accept(&["endpoint"], "not needed: the resolver gives the endpoints");
+        Self {
+            routing_key: routing_key(r),
+            client: OtlpClient::read_without_endpoint(&otlp),
+            backends: backends(r, members),
+        }
+    }
+}
+
+fn routing_key(r: &Reader<'_>) -> RoutingKey {
+    let Some(item) = r.take("routing_key") else { return RoutingKey::TraceId };
+    match item.string().unwrap_or_default().as_str() {
+        "" | "traceID" => RoutingKey::TraceId,
+        "service" => RoutingKey::Service,
+        text => {
+            let what = match text {
+                "attributes" => "routing by attributes is not supported yet".to_owned(),
+                "resource" | "metric" | "streamID" => format!("{text:?} is not for traces"),
+                _ => format!("{text:?} is no routing key"),
+            };
+            item.error(&what, "use traceID or service");
+            RoutingKey::TraceId
+        }
+    }
+}
+
+fn backends(r: &Reader<'_>, members: bool) -> Vec<String> {
+    const USE_STATIC: &str = "list the backends: resolver: {static: {hostnames: [...]}}";
+    let resolver = r.map_or_empty("resolver");
+    let later = ["dns", "k8s", "aws_cloud_map"];
+    resolver.refuse(&later, USE_STATIC);
+    let refused = later.iter().any(|key| resolver.has(key));
+    let Some(list) = resolver.map("static") else {
+        if !members && !refused && !resolver.has("static") {
+            resolver.error("static", "no resolver is given", USE_STATIC);
+        }
+        return Vec::new();
+    };
+    let items = list.list("hostnames");
+    if items.is_empty() {
+        list.error("hostnames", "no backend is listed", "write hostnames: [host:4317]");
+    }
+    let mut found: Vec<String> = Vec::new();
+    for item in items {
+        let Some(text) = item.string() else { continue };
+        let full = with_port(&text);
+        if !is_host_port(&full) {
+            item.error(&format!("{text:?} is not host or host:port"), "write host:4317");
+        } else if found.contains(&full) {
+            item.error(&format!("{text:?} is listed twice"), "keep one of them");
+        } else {
+            found.push(full);
+        }
+    }
+    found
+}
+
+/// The port is left out where the last colon belongs to an address in brackets, or is not there.
+fn with_port(text: &str) -> String {
+    let has_port = text.rfind(':') > text.rfind(']');
+    if has_port { text.to_owned() } else { format!("{text}:{DEFAULT_PORT}") }
+}

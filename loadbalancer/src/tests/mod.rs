@@ -1,0 +1,5 @@
+//! The load balancer against backends on the loopback interface.
+
+mod fake;
+mod otlp;
+mod peers;

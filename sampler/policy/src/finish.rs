@@ -1,0 +1,111 @@
+//! Finish: decisions from facts.
+
+use tailgate_proto::TraceId;
+
+use crate::facts::Facts;
+use crate::program::{Check, Program};
+
+/// What becomes of a trace.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Decision {
+    /// Sampled or not.
+    pub outcome: Outcome,
+    /// The first policy that sampled, counted from 0 in the program's order.
+    pub policy: Option<u16>,
+}
+
+/// The outcome of a decision.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// Some policy wants the trace.
+    Sampled,
+    /// No policy wants it.
+    NotSampled,
+    /// No decision: the facts are another program's. Fold the spans with this one and ask again.
+    Stale,
+}
+
+/// Counts the policies' votes; in the program's order.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Tally(Vec<Votes>);
+
+/// The votes of one policy.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Votes {
+    /// Traces it wanted.
+    pub sampled: u64,
+    /// Traces it was asked about and did not want.
+    pub not_sampled: u64,
+}
+
+// === impl Program ===
+
+impl Program {
+    /// Decides traces, one decision per trace, in order, appended to `out`; adds the votes to
+    /// `tally`.
+    ///
+    /// A trace is sampled if any policy samples it. Every policy votes, unless
+    /// `sample_on_first_match` ends the vote. An inverted policy votes like any other and vetoes
+    /// nothing.
+    pub fn finish(&self, batch: &[(TraceId, Facts)], tally: &mut Tally, out: &mut Vec<Decision>) {
+        tally.0.resize(self.policies.len().max(tally.0.len()), Votes::default());
+        out.extend(batch.iter().map(|(id, facts)| self.decide(id, facts, tally)));
+    }
+
+    fn decide(&self, id: &TraceId, facts: &Facts, tally: &mut Tally) -> Decision {
+        if !self.owns(facts) {
+            return Decision { outcome: Outcome::Stale, policy: None };
+        }
+        let mut first = None;
+        for (n, (policy, votes)) in self.policies.iter().zip(&mut tally.0).enumerate() {
+            if !policy.check.samples(id, facts) {
+                votes.not_sampled += 1;
+                continue;
+            }
+            votes.sampled += 1;
+            first = first.or(u16::try_from(n).ok());
+            if self.options.sample_on_first_match {
+                break;
+            }
+        }
+        let outcome = if first.is_some() { Outcome::Sampled } else { Outcome::NotSampled };
+        Decision { outcome, policy: first }
+    }
+}
+
+// === impl Check ===
+
+impl Check {
+    fn samples(&self, id: &TraceId, facts: &Facts) -> bool {
+        match self {
+            Check::Always => true,
+            Check::Latency { above_ms, up_to_ms } => {
+                let ms = facts.duration_ns() / 1_000_000;
+                *above_ms < ms && ms <= *up_to_ms
+            }
+            Check::Matched { bit, invert } => (facts.matched & bit != 0) != *invert,
+            Check::Status(mask) => facts.has_status(*mask),
+            Check::Chance(chance) => chance.samples(id),
+            Check::Spans { min, max } => (*min..=*max).contains(&facts.spans()),
+            Check::And(checks) => checks.iter().all(|check| check.samples(id, facts)),
+        }
+    }
+}
+
+// === impl Tally ===
+
+impl Tally {
+    /// The votes of each policy; empty before the first [`Program::finish`].
+    pub fn votes(&self) -> &[Votes] {
+        &self.0
+    }
+}
+
+// === impl Votes ===
+
+impl Votes {
+    /// How often the policy was asked.
+    pub fn executions(&self) -> u64 {
+        self.sampled + self.not_sampled
+    }
+}

@@ -1,0 +1,121 @@
+//! `exporters`: where kept traces go.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use tailgate_common::config::{Document, Named, OtlpClient, Reader, named};
+
+use super::xray::AwsXray;
+
+/// One exporter.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Exporter {
+    /// `awsxray`.
+    AwsXray(Box<AwsXray>),
+    /// `otlp_grpc`, also called `otlp`.
+    Otlp(Box<OtlpClient>),
+    /// `file`.
+    File(FileExporter),
+    /// `debug`.
+    Debug(DebugExporter),
+    /// `nop`: takes everything, keeps nothing.
+    Nop,
+}
+
+/// `file`: one OTLP/JSON object a line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileExporter {
+    /// The file.
+    pub path: PathBuf,
+    /// Keep what is in it; default false: it is emptied at start.
+    pub append: bool,
+    /// Time after which buffered lines are written out; default 1 s.
+    pub flush_interval: Duration,
+}
+
+/// `debug`: kept traces as log lines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DebugExporter {
+    /// How much of them; default basic.
+    pub verbosity: Verbosity,
+}
+
+/// `debug.verbosity`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Verbosity {
+    /// Counts.
+    Basic,
+    /// A line for each span.
+    Normal,
+    /// All of each span.
+    Detailed,
+}
+
+/// All exporters of the document, used or not.
+pub(super) fn read(document: &Document<'_>) -> Vec<Named<Exporter>> {
+    let mut found = Vec::new();
+    for component in &document.exporters {
+        let read: fn(&Reader<'_>) -> Exporter = match component.id.kind.as_str() {
+            "awsxray" => |r| Exporter::AwsXray(Box::new(AwsXray::read(r))),
+            "otlp_grpc" | "otlp" => |r| Exporter::Otlp(Box::new(OtlpClient::read(r))),
+            "file" => |r| Exporter::File(FileExporter::read(r)),
+            "debug" => |r| Exporter::Debug(DebugExporter::read(r)),
+            "nop" => |_| Exporter::Nop,
+            _ => {
+                component.unsupported(document.uses(component));
+                continue;
+            }
+        };
+        found.extend(named(component, read));
+    }
+    found
+}
+
+// === impl FileExporter ===
+
+impl FileExporter {
+    fn read(r: &Reader<'_>) -> Self {
+        r.refuse(&["rotation"], "leave it out, and rotate with logrotate and a restart");
+        r.refuse(&["group_by", "encoding"], "leave it out: the file holds OTLP/JSON lines");
+        r.refuse(&["create_directory", "directory_permissions"], "create the directory beforehand");
+        for (key, good) in [("format", "json"), ("compression", "")] {
+            if let Some(item) = r.take(key)
+                && let Some(text) = item.string()
+                && text != good
+                && !text.is_empty()
+            {
+                let help = if good.is_empty() { "leave it out" } else { "use json, the default" };
+                item.error(&format!("{key} {text:?} is not supported yet"), help);
+            }
+        }
+        let flush_interval = r.duration_or("flush_interval", Duration::from_secs(1));
+        if flush_interval.is_zero() {
+            r.error("flush_interval", "is zero", "write a time such as 1s");
+        }
+        Self {
+            path: PathBuf::from(r.required("path", "write path: /var/lib/traces.json")),
+            append: r.bool_or("append", false),
+            flush_interval,
+        }
+    }
+}
+
+// === impl DebugExporter ===
+
+impl DebugExporter {
+    fn read(r: &Reader<'_>) -> Self {
+        let inert = ["sampling_initial", "sampling_thereafter", "use_internal_logger"];
+        r.accept(&inert, "has no effect");
+        r.accept(&["output_paths"], "has no effect: logs go to standard error");
+        r.accept(&["sending_queue"], "not needed: lines are logged at once");
+        let verbosity = r.typed("verbosity");
+        let names = ["basic", "normal", "detailed"];
+        Self {
+            verbosity: match verbosity.and_then(|i| i.choice(&names)) {
+                Some(1) => Verbosity::Normal,
+                Some(2) => Verbosity::Detailed,
+                _ => Verbosity::Basic,
+            },
+        }
+    }
+}

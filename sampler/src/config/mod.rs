@@ -1,0 +1,63 @@
+//! A sampler's configuration: what the collector's file means for tier 2.
+
+mod exporters;
+mod policies;
+mod tail_sampling;
+#[cfg(test)]
+mod tests;
+mod xray;
+
+use tailgate_common::config::{
+    ConfigErrors, Document, Env, Input, Named, Note, Shared, in_order, named,
+};
+
+pub use exporters::{DebugExporter, Exporter, FileExporter, Verbosity};
+pub use tail_sampling::TailSampling;
+pub use xray::{AwsXray, XrayTelemetry};
+
+/// Everything a sampler needs to know, checked.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SamplerConfig {
+    /// Receivers, limits, health, telemetry, members.
+    pub shared: Shared,
+    /// The pipeline's `tail_sampling`; without it every span is forwarded.
+    pub tail_sampling: Option<Named<TailSampling>>,
+    /// The pipeline's exporters, in its order; at least one.
+    pub exporters: Vec<Named<Exporter>>,
+}
+
+// === impl SamplerConfig ===
+
+impl SamplerConfig {
+    /// Reads the file at `path`. All errors come at once.
+    pub fn load(path: &str, env: &Env<'_>) -> Result<(Self, Vec<Note>), ConfigErrors> {
+        Self::from_input(&Input::load(path, env)?)
+    }
+
+    /// Reads a configuration that is parsed already.
+    pub fn from_input(input: &Input) -> Result<(Self, Vec<Note>), ConfigErrors> {
+        let config = Document::read(input).and_then(|document| Self::from_document(&document));
+        input.finish(config)
+    }
+
+    fn from_document(document: &Document<'_>) -> Option<Self> {
+        let pipeline = document.pipeline();
+        let mut samplers = Vec::new();
+        let shared = Shared::read(document, pipeline, |component| {
+            let mine = component.id.kind == "tail_sampling";
+            if mine {
+                samplers.extend(named(component, TailSampling::read));
+            }
+            mine
+        });
+        let exporters = exporters::read(document);
+        let pipeline = pipeline?;
+        let mut samplers = in_order(samplers, &pipeline.processors);
+        if let Some(second) = samplers.get(1) {
+            let text = format!("{}: a second tail_sampling in one pipeline", second.id);
+            document.diag().error(pipeline.mark, text, "keep one of them");
+        }
+        let tail_sampling = (!samplers.is_empty()).then(|| samplers.swap_remove(0));
+        Some(Self { shared, tail_sampling, exporters: in_order(exporters, &pipeline.exporters) })
+    }
+}

@@ -1,0 +1,110 @@
+//! Policies that are refused: where, and with which words.
+
+use super::{heads, sampling};
+
+const PATH: &str = "processors.tail_sampling.policies";
+
+/// Each block with line and column, path below `policies`, and the beginning of the message.
+const BAD: &[(&str, (&str, &str, &str))] = &[
+    ("policies: []", ("3:15", "", "no policies: nothing would ever be sampled")),
+    ("{}", ("3:5", "", "no policies: nothing would ever be sampled")),
+    ("policies: {a: b}", ("3:15", "", "is not a list")),
+    ("policies: [{type: always_sample}]", ("3:16", "[0].name", "a policy needs a name")),
+    ("policies: [{name: '', type: always_sample}]", ("3:23", "[0].name", "a policy needs a name")),
+    ("policies: [{name: a}]", ("3:16", "[0].type", "is missing")),
+    ("policies: [{name: a, type: latncy}]", ("3:32", "[0].type", "\"latncy\" is no policy type")),
+    ("policies: [{name: a, type: LATENCY}]", ("3:32", "[0].type", "\"LATENCY\" is no policy type")),
+    (
+        "policies: [{name: a, type: latency, latncy: {threshold_ms: 5}}]",
+        ("3:41", "[0].latncy", "unknown key"),
+    ),
+    (
+        "policies: [{name: a, type: latency, latency: {treshold_ms: 5}}]",
+        ("3:51", "[0].latency.treshold_ms", "unknown key"),
+    ),
+    (
+        "policies: [{name: a, type: latency, latency: {threshold_ms: -5}}]",
+        ("3:65", "[0].latency.threshold_ms", "-5 is negative"),
+    ),
+    (
+        "policies: [{name: a, type: latency, latency: {threshold_ms: slow}}]",
+        ("3:65", "[0].latency.threshold_ms", "\"slow\" is not a whole number"),
+    ),
+    (
+        "policies: [{name: a, type: latency, span_count: {min_spans: 1}}]",
+        ("3:41", "[0].span_count", "does not belong to a policy of type latency"),
+    ),
+    ("policies: [{name: a, type: latency, 5}]", ("3:41", "[0].5", "unknown key")),
+    ("policies: [a]", ("3:16", "[0]", "a single value where a mapping is wanted")),
+    (
+        "policies: [{name: a, type: string_attribute, string_attribute: {key: k, values: [a, \
+            '(b'], enabled_regex_matching: true}}]",
+        ("3:89", "[0].string_attribute.values[1]", "not a regular expression"),
+    ),
+    (
+        "policies: [{name: a, type: status_code, status_code: {status_codes: [ERROR, ok]}}]",
+        ("3:81", "[0].status_code.status_codes[1]", "unknown status code \"ok\""),
+    ),
+    (
+        "policies: [{name: a, type: status_code}]",
+        ("3:16", "[0].status_code.status_codes", "at least one of"),
+    ),
+    (
+        "policies: [{name: a, type: numeric_attribute, numeric_attribute: {key: k}}]",
+        ("3:70", "[0].numeric_attribute", "min_value or max_value is needed"),
+    ),
+    (
+        "policies: [{name: a, type: numeric_attribute, numeric_attribute: {key: k, \
+            min_value: 1.5}}]",
+        ("3:90", "[0].numeric_attribute.min_value", "\"1.5\" is not a whole number"),
+    ),
+    (
+        "policies: [{name: a, type: probabilistic, probabilistic: {sampling_percentage: -1}}]",
+        ("3:84", "[0].probabilistic.sampling_percentage", "-1 is out of range"),
+    ),
+    (
+        "policies: [{name: a, type: probabilistic, probabilistic: {sampling_percentage: \
+            .nan}}]",
+        ("3:84", "[0].probabilistic.sampling_percentage", ".nan is out of range"),
+    ),
+    (
+        "policies: [{name: a, type: probabilistic}]",
+        ("3:16", "[0].probabilistic.sampling_percentage", "is missing"),
+    ),
+    (
+        "policies: [{name: a, type: span_count, span_count: {min_spans: 9, max_spans: 2}}]",
+        ("3:68", "[0].span_count.min_spans", "nothing is at least 9 and at most 2"),
+    ),
+    (
+        "policies: [{name: a, type: and, and: {and_sub_policy: []}}]",
+        ("3:59", "[0].and.and_sub_policy", "at least one sub-policy is needed"),
+    ),
+    (
+        "policies: [{name: a, type: and, and: {and_sub_policy: [{name: b, type: and}]}}]",
+        ("3:76", "[0].and.and_sub_policy[0].type", "an and within an and"),
+    ),
+    (
+        "policies: [{name: a, type: and, and: {and_sub_policy: [{name: b, type: drop}]}}]",
+        ("3:76", "[0].and.and_sub_policy[0].type", "policy type \"drop\" is not supported yet"),
+    ),
+    (
+        "policies: [{name: a, type: and, and: {and_sub_policy: [{name: b, type: span_count, \
+            span_count: {min_spans: -1}}]}}]",
+        ("3:112", "[0].and.and_sub_policy[0].span_count.min_spans", "-1 is negative"),
+    ),
+    (
+        "policies: [{name: a, type: always_sample}, {name: a, type: always_sample}]",
+        ("3:55", "[1].name", "another policy has this name"),
+    ),
+];
+
+#[test]
+fn refused() {
+    for (policies, want) in BAD {
+        let (at, path, what) = want;
+        let errors = sampling(policies).expect_err(policies);
+        let start = format!("f.yaml:{at}: {PATH}{path}: {what}");
+        let heads = heads(&errors);
+        assert!(heads.len() == 1 && heads[0].starts_with(&start), "{start}\n{errors}");
+    }
+}

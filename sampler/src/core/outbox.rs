@@ -1,0 +1,376 @@
+//! What has been decided to be kept, until every exporter of the pipeline is done with it.
+//!
+//! Kept traces are entries, held once and charged once; each exporter has its own queue of them,
+//! first in, first out. The ways of one entry in one queue:
+//!
+//! ## Fresh => Out
+//! [`Outbox::take`] cuts a batch, as soon as enough is there or the oldest has waited long enough.
+//! ## Out => Retrying => Out
+//! [`Outbox::retry`] puts a batch back in front; it is given out again, unchanged, when its time
+//! has come.
+//! ## Out => Done
+//! [`Outbox::settle`] says what became of each span. When all queues are done with an entry it is
+//! removed, and its spans are counted: exported if every exporter took them, else lost for the
+//! first reason that was given.
+//!
+//! Batches that are out or retrying are limited, so a backend that is down sees a few batches tried
+//! again and again, and not the whole queue. Nothing is ever dropped here to make room.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use bytes::Bytes;
+use hashbrown::HashMap;
+use tailgate_common::clock::Nanos;
+use tailgate_proto::TraceId;
+
+mod batch;
+
+use batch::marks;
+pub use batch::{Batch, Item, Kept, Loss, Reason};
+
+/// How much one exporter may have.
+#[derive(Debug, Clone, Copy)]
+pub struct QueueLimits {
+    /// Most bytes charged to its queue. An empty queue takes a trace of any size.
+    pub bytes: usize,
+    /// Most batches out or waiting for a retry at a time.
+    pub batches: usize,
+}
+
+/// How a batch is cut.
+#[derive(Debug, Clone, Copy)]
+pub struct BatchLimits {
+    /// Most bytes of fragments; one trace is taken even if it is larger.
+    pub bytes: usize,
+    /// Most spans; one trace is taken even if it has more.
+    pub spans: usize,
+    /// Most traces.
+    pub traces: usize,
+    /// This many spans are worth a batch at once.
+    pub enough_spans: usize,
+    /// Fewer are sent when the oldest has waited this long.
+    pub linger: Duration,
+}
+
+/// A snapshot of everything; all in spans unless said otherwise.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct OutboxCounts {
+    /// Taken by every exporter.
+    pub exported: u64,
+    /// Not taken by one of them at least, by reason.
+    pub lost: BTreeMap<Reason, u64>,
+    /// Held now: counted over the entries.
+    pub in_flight: u64,
+    /// Bytes charged for the entries; those that several exporters have to send count once.
+    pub bytes: usize,
+    /// Bytes the largest queue may have.
+    pub capacity: usize,
+    /// By exporter.
+    pub queues: Vec<QueueCounts>,
+}
+
+/// The figures of one exporter.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct QueueCounts {
+    /// Spans it delivered.
+    pub sent: u64,
+    /// Spans it gave up.
+    pub failed: u64,
+    /// Bytes charged to its queue now, batches that are out included.
+    pub bytes: usize,
+    /// Most bytes.
+    pub capacity: usize,
+    /// Traces in its queue now, batches that are out included.
+    pub traces: usize,
+}
+
+/// The state machine; see the module.
+#[derive(Debug)]
+pub struct Outbox {
+    entries: HashMap<u64, Entry>,
+    queues: Vec<Queue>,
+    next: u64,
+    bytes: usize,
+    exported: u64,
+    lost: BTreeMap<Reason, u64>,
+    hurried: bool,
+    closed: bool,
+}
+
+/// Beside its bytes a trace costs about this much.
+pub const ENTRY_OVERHEAD: usize = 256;
+/// More exporters than this a pipeline cannot have: one bit each.
+pub const MAX_EXPORTERS: usize = 64;
+
+#[derive(Debug)]
+struct Entry {
+    spans: u32,
+    charge: usize,
+    fragment: Bytes,
+    trace_id: TraceId,
+    /// A bit for each exporter that is not done.
+    pending: u64,
+    losses: Vec<Loss>,
+}
+
+#[derive(Debug)]
+struct Queue {
+    limits: QueueLimits,
+    fresh: VecDeque<(u64, Nanos)>,
+    fresh_spans: usize,
+    retrying: Vec<(Nanos, Batch)>,
+    out: usize,
+    counts: QueueCounts,
+}
+
+// === impl Outbox ===
+
+impl Outbox {
+    /// An outbox for one exporter per element, at most [`MAX_EXPORTERS`].
+    pub fn new(queues: &[QueueLimits]) -> Self {
+        let queues: Vec<_> = queues.iter().take(MAX_EXPORTERS).map(Queue::new).collect();
+        Self {
+            entries: HashMap::new(),
+            queues,
+            next: 0,
+            bytes: 0,
+            exported: 0,
+            lost: BTreeMap::new(),
+            hurried: false,
+            closed: false,
+        }
+    }
+
+    /// Takes a kept trace into every queue, or gives it back: one of them has no room, or all is
+    /// over.
+    pub fn offer(&mut self, kept: Kept, now: Nanos) -> Result<(), Kept> {
+        let charge = kept.fragment.len() + ENTRY_OVERHEAD;
+        let room = self.queues.iter().all(|queue| queue.has_room(charge));
+        if self.closed || self.queues.is_empty() || !room {
+            return Err(kept);
+        }
+        let id = self.next;
+        self.next += 1;
+        self.bytes += charge;
+        for queue in &mut self.queues {
+            queue.fresh.push_back((id, now));
+            queue.fresh_spans += kept.spans as usize;
+            queue.counts.bytes += charge;
+            queue.counts.traces += 1;
+        }
+        let pending = u64::MAX >> (MAX_EXPORTERS - self.queues.len());
+        let Kept { trace_id, spans, fragment } = kept;
+        let entry = Entry { spans, charge, fragment, trace_id, pending, losses: Vec::new() };
+        self.entries.insert(id, entry);
+        Ok(())
+    }
+
+    /// Whether every queue has room for a trace of this many bytes.
+    pub fn has_room(&self, bytes: usize) -> bool {
+        !self.closed && self.queues.iter().all(|queue| queue.has_room(bytes + ENTRY_OVERHEAD))
+    }
+
+    /// The next batch for this exporter, if there is one now: a retry whose time has come, else
+    /// fresh traces.
+    pub fn take(&mut self, exporter: usize, now: Nanos, limits: &BatchLimits) -> Option<Batch> {
+        let hurried = self.hurried;
+        let queue = self.queues.get_mut(exporter)?;
+        if let Some(batch) = queue.take_retry(now) {
+            return Some(batch);
+        }
+        if queue.next_fresh(limits, hurried)? > now {
+            return None;
+        }
+        let mut batch = Batch { exporter, items: Vec::new(), retries: 0 };
+        let (mut bytes, mut spans) = (0, 0);
+        while let Some((id, _)) = queue.fresh.front().copied() {
+            let Some(entry) = self.entries.get(&id) else {
+                queue.fresh.pop_front();
+                continue;
+            };
+            bytes += entry.fragment.len();
+            spans += entry.spans as usize;
+            let full = bytes > limits.bytes || spans > limits.spans;
+            if !batch.items.is_empty() && (full || batch.items.len() >= limits.traces) {
+                break;
+            }
+            queue.fresh.pop_front();
+            queue.fresh_spans -= entry.spans as usize;
+            batch.items.push(entry.item(id));
+        }
+        queue.out += 1;
+        Some(batch)
+    }
+
+    /// When [`Outbox::take`] will have something, if nothing else happens before.
+    pub fn next_due(&self, exporter: usize, limits: &BatchLimits) -> Option<Nanos> {
+        let queue = self.queues.get(exporter)?;
+        let retry = queue.retrying.iter().map(|(not_before, _)| *not_before).min();
+        let fresh = queue.next_fresh(limits, self.hurried);
+        retry.into_iter().chain(fresh).min()
+    }
+
+    /// After an offer: whether that changed what [`Outbox::next_due`] says, so that the exporter
+    /// should look again.
+    pub fn has_news(&self, exporter: usize, limits: &BatchLimits) -> bool {
+        let Some(queue) = self.queues.get(exporter) else { return false };
+        let next = queue.next_fresh(limits, self.hurried);
+        next == Some(Nanos::ZERO) || (next.is_some() && queue.fresh.len() == 1)
+    }
+
+    /// Puts a batch back in front of its queue, to be given out again at `not_before`.
+    pub fn retry(&mut self, mut batch: Batch, not_before: Nanos) {
+        let Some(queue) = self.queues.get_mut(batch.exporter) else { return };
+        queue.out = queue.out.saturating_sub(1);
+        batch.retries = batch.retries.saturating_add(1);
+        // What was abandoned meanwhile has its outcome already.
+        batch.items.retain(|item| self.entries.contains_key(&item.entry));
+        if !batch.items.is_empty() {
+            queue.retrying.push((not_before, batch));
+        }
+    }
+
+    /// The exporter is done with a batch: it delivered all spans but `losses`.
+    pub fn settle(&mut self, batch: Batch, losses: &[Loss]) {
+        let Some(queue) = self.queues.get_mut(batch.exporter) else { return };
+        queue.out = queue.out.saturating_sub(1);
+        for (at, item) in batch.items.iter().enumerate() {
+            self.finish(
+                batch.exporter,
+                item.entry,
+                losses.iter().copied().filter(|l| l.item == at),
+            );
+        }
+    }
+
+    /// From now on batches are cut without waiting for more.
+    pub fn hurry(&mut self) {
+        self.hurried = true;
+    }
+
+    /// All is over: what is still held is lost. Batches that come back later change nothing.
+    pub fn abandon(&mut self, reason: Reason) {
+        self.closed = true;
+        let left: Vec<_> = self.entries.iter().map(|(id, e)| (*id, e.spans)).collect();
+        for (id, spans) in left {
+            let loss = Loss { item: 0, first: 0, spans, reason };
+            for exporter in 0..self.queues.len() {
+                self.finish(exporter, id, std::iter::once(loss));
+            }
+        }
+        for queue in &mut self.queues {
+            queue.fresh.clear();
+            queue.fresh_spans = 0;
+            queue.retrying.clear();
+        }
+    }
+
+    /// Nothing is held.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// Everything at this moment.
+    pub fn counts(&self) -> OutboxCounts {
+        OutboxCounts {
+            exported: self.exported,
+            lost: self.lost.clone(),
+            in_flight: self.entries.values().map(|entry| u64::from(entry.spans)).sum(),
+            bytes: self.bytes,
+            capacity: self.queues.iter().map(|queue| queue.limits.bytes).max().unwrap_or(0),
+            queues: self.queues.iter().map(|queue| queue.counts).collect(),
+        }
+    }
+
+    fn finish(&mut self, exporter: usize, id: u64, losses: impl Iterator<Item = Loss>) {
+        let bit = 1 << exporter;
+        let Some(entry) = self.entries.get_mut(&id) else { return };
+        let Some(queue) = self.queues.get_mut(exporter) else { return };
+        if entry.pending & bit == 0 {
+            return;
+        }
+        entry.pending &= !bit;
+        let before = entry.losses.len();
+        entry.losses.extend(losses);
+        let failed = entry.lost_spans(&entry.losses[before..]);
+        queue.counts.failed += failed;
+        queue.counts.sent += u64::from(entry.spans) - failed;
+        queue.counts.bytes -= entry.charge;
+        queue.counts.traces -= 1;
+        if entry.pending == 0 {
+            self.close_entry(id);
+        }
+    }
+
+    fn close_entry(&mut self, id: u64) {
+        let Some(entry) = self.entries.remove(&id) else { return };
+        self.bytes -= entry.charge;
+        if entry.losses.is_empty() {
+            self.exported += u64::from(entry.spans);
+            return;
+        }
+        for mark in marks(entry.spans, entry.losses.into_iter()) {
+            match mark {
+                None => self.exported += 1,
+                Some(reason) => *self.lost.entry(reason).or_default() += 1,
+            }
+        }
+    }
+}
+
+// === impl Entry ===
+
+impl Entry {
+    fn item(&self, entry: u64) -> Item {
+        let Self { trace_id, spans, ref fragment, .. } = *self;
+        Item { entry, trace_id, spans, fragment: fragment.clone() }
+    }
+
+    fn lost_spans(&self, losses: &[Loss]) -> u64 {
+        if losses.is_empty() {
+            return 0;
+        }
+        marks(self.spans, losses.iter().copied()).iter().flatten().count() as u64
+    }
+}
+
+// === impl Queue ===
+
+impl Queue {
+    fn new(limits: &QueueLimits) -> Self {
+        Self {
+            limits: *limits,
+            fresh: VecDeque::new(),
+            fresh_spans: 0,
+            retrying: Vec::new(),
+            out: 0,
+            counts: QueueCounts { capacity: limits.bytes, ..QueueCounts::default() },
+        }
+    }
+
+    fn has_room(&self, charge: usize) -> bool {
+        self.counts.bytes == 0 || self.counts.bytes + charge <= self.limits.bytes
+    }
+
+    fn take_retry(&mut self, now: Nanos) -> Option<Batch> {
+        let due = self.retrying.iter().enumerate().filter(|(_, (at, _))| *at <= now);
+        let first = |batch: &Batch| batch.items.first().map(|item| item.entry);
+        let (at, _) = due.min_by_key(|(_, (_, batch))| first(batch))?;
+        self.out += 1;
+        Some(self.retrying.remove(at).1)
+    }
+
+    /// When a fresh batch may be cut: never, at once, or after lingering.
+    fn next_fresh(&self, limits: &BatchLimits, hurried: bool) -> Option<Nanos> {
+        let (_, queued_at) = self.fresh.front()?;
+        if self.out + self.retrying.len() >= self.limits.batches {
+            return None;
+        }
+        let enough = self.fresh_spans >= limits.enough_spans || self.fresh.len() >= limits.traces;
+        Some(if enough || hurried { Nanos::ZERO } else { *queued_at + limits.linger })
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,105 @@
+//! Out: what was kept goes to the backends, and every span of it gets its outcome.
+//!
+//! One [`Exports`] serves a pipeline: an [`Outbox`](crate::core::outbox::Outbox) under one lock,
+//! and for each exporter a supervised task that runs up to `consumers` batches at a time. A batch
+//! stays with its consumer through all its retries, as in the collector; what an exporter has not
+//! delivered stays charged to its queue, and the queue refuses when it is full.
+
+mod debug;
+mod dispatch;
+mod exports;
+mod file;
+mod nop;
+mod otlp;
+mod retry;
+pub mod xray;
+
+use std::future::Future;
+use std::time::Duration;
+
+use thiserror::Error;
+
+use crate::core::outbox::{Batch, BatchLimits, Loss, Reason};
+
+pub use debug::DebugExporter;
+pub use exports::{Builder, ExporterStatus, Exports};
+pub use file::{FileExporter, FileSettings};
+pub use nop::NopExporter;
+pub use otlp::{OtlpClient, OtlpExporter, SendOutcome};
+pub use retry::RetrySettings;
+
+/// Why an exporter could not be set up.
+#[derive(Debug, Error)]
+pub enum ExportError {
+    /// The file can't be opened.
+    #[error("cannot open {path}: {source}")]
+    File {
+        /// The configured path.
+        path: String,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// A setting is there but can't be done.
+    #[error("{0}")]
+    Setting(String),
+}
+
+/// A way to a backend. It is called from many batches at a time.
+pub trait Exporter: Send + Sync + 'static {
+    /// A batch in the form in which it is sent, and how far it has got.
+    type Job: Job;
+
+    /// How batches for it are cut.
+    fn limits(&self) -> BatchLimits;
+
+    /// Makes a batch ready. Not for waiting: nothing here may block.
+    fn prepare(&self, batch: &Batch) -> Self::Job;
+
+    /// Sends what is left of the job. Dropping the future gives the attempt up.
+    fn attempt(&self, job: &mut Self::Job) -> impl Future<Output = Attempt> + Send;
+}
+
+/// What is left of a batch.
+pub trait Job: Send + 'static {
+    /// What was lost so far; and what is left, which is lost for `rest`.
+    fn losses(self, rest: Reason) -> Vec<Loss>;
+}
+
+/// What came of an attempt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Attempt {
+    /// Nothing is left: each span is delivered or among the losses.
+    Done,
+    /// Something is left, and it is worth trying again.
+    Again {
+        /// The backend asked for this much patience.
+        retry_after: Option<Duration>,
+        /// What went wrong, for the log.
+        why: String,
+    },
+}
+
+/// How much an exporter may hold and do at once.
+#[derive(Debug, Clone, Copy)]
+pub struct QueueSettings {
+    /// Most bytes in its queue; a trace costs its bytes and 256 more.
+    pub bytes: usize,
+    /// Batches sent at a time, those that wait for a retry included.
+    pub consumers: usize,
+}
+
+/// Bytes in a queue unless configured.
+pub const DEFAULT_QUEUE_BYTES: usize = 64 << 20;
+/// Batches at a time unless configured; the collector's default.
+pub const DEFAULT_CONSUMERS: usize = 10;
+
+// === impl QueueSettings ===
+
+impl Default for QueueSettings {
+    fn default() -> Self {
+        Self { bytes: DEFAULT_QUEUE_BYTES, consumers: DEFAULT_CONSUMERS }
+    }
+}
+
+#[cfg(test)]
+mod tests;

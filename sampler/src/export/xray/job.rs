@@ -1,0 +1,217 @@
+//! A batch on its way to X-Ray: translated piece by piece, cut into calls, answered document by
+//! document.
+//!
+//! Documents can take many times the room of their fragment, so only a few calls' worth exist at a
+//! time.
+
+use std::collections::VecDeque;
+
+use tailgate_xray::{Documents, Translator};
+
+use super::call::{Document, MAX_CALL_BYTES, MAX_CALL_DOCUMENTS, Unprocessed};
+use crate::core::outbox::{Item, Loss, Reason};
+use crate::export::{Attempt, Job};
+
+/// See the module.
+pub struct XrayJob {
+    items: Vec<Item>,
+    /// Translated up to here: an item and a span of it.
+    at: (usize, u32),
+    now_s: u64,
+    entropy: u64,
+    /// Translated, not yet in a call; in order, so traces stay together.
+    ready: Vec<Document>,
+    /// Calls to be made in this round, the first one next.
+    calls: VecDeque<Vec<Document>>,
+    /// For the next round.
+    again: Vec<Document>,
+    again_because: String,
+    losses: Vec<Loss>,
+}
+
+/// Translate until this many bytes of documents are there.
+const AHEAD_BYTES: usize = 2 * MAX_CALL_BYTES;
+
+fn loss(document: &Document, reason: Reason) -> Loss {
+    Loss { item: document.item, first: document.span, spans: 1, reason }
+}
+
+/// How many of these go into the next call.
+fn cut(documents: &[Document]) -> usize {
+    let mut bytes = 0;
+    let fits = |document: &&Document| {
+        bytes += document.text.len();
+        bytes <= MAX_CALL_BYTES
+    };
+    documents.iter().take(MAX_CALL_DOCUMENTS).take_while(fits).count().max(1)
+}
+
+// === impl XrayJob ===
+
+impl XrayJob {
+    pub(super) fn new(items: Vec<Item>, now_s: u64, entropy: u64) -> Self {
+        Self {
+            items,
+            at: (0, 0),
+            now_s,
+            entropy,
+            ready: Vec::new(),
+            calls: VecDeque::new(),
+            again: Vec::new(),
+            again_because: String::new(),
+            losses: Vec::new(),
+        }
+    }
+
+    /// The documents of the next call of this round.
+    pub(super) fn next_call(&mut self, translator: &Translator) -> Option<Vec<String>> {
+        if self.calls.is_empty() {
+            self.refill(translator);
+        }
+        let call = self.calls.front()?;
+        Some(call.iter().map(|document| document.text.clone()).collect())
+    }
+
+    /// How many documents the current call has.
+    pub(super) fn call_len(&self) -> usize {
+        self.calls.front().map_or(0, Vec::len)
+    }
+
+    /// Everything was tried once.
+    pub(super) fn end_of_round(&mut self) -> Attempt {
+        if self.again.is_empty() {
+            return Attempt::Done;
+        }
+        let mut again = std::mem::take(&mut self.again);
+        while !again.is_empty() {
+            self.calls.push_back(again.drain(..cut(&again)).collect());
+        }
+        let why = std::mem::take(&mut self.again_because);
+        Attempt::Again { retry_after: None, why }
+    }
+
+    /// The current call was taken, but for these. Gives those that are lost.
+    pub(super) fn taken<'u>(&mut self, unprocessed: &'u [Unprocessed]) -> Vec<&'u Unprocessed> {
+        let Some(call) = self.calls.pop_front() else { return Vec::new() };
+        let mut lost = Vec::new();
+        let mut matched = vec![false; unprocessed.len()];
+        let alone = call.len() == 1;
+        let mut rest = Vec::new();
+        for document in call {
+            let id = document.id();
+            let same = |(u, done): &(&Unprocessed, &bool)| {
+                !**done && (alone || (u.id.is_some() && u.id.as_deref() == id))
+            };
+            let found = unprocessed.iter().zip(&matched).position(|pair| same(&pair));
+            let Some(found) = found else {
+                rest.push(document);
+                continue;
+            };
+            matched[found] = true;
+            let why = &unprocessed[found];
+            if why.is_retryable() {
+                self.again_because = format!("unprocessed: {} {}", why.code, why.message);
+                self.again.push(document);
+            } else {
+                self.losses.push(loss(&document, why.reason()));
+                lost.push(why);
+            }
+        }
+        // Something was not processed and X-Ray doesn't say what: smaller calls will tell. Sending
+        // a document twice does no harm, its id is the same.
+        if !alone && matched.iter().any(|done| !done) {
+            self.halve(rest);
+        }
+        lost
+    }
+
+    /// The current call was refused for good: the culprit is found in halves. True if it was a
+    /// single document, which is lost.
+    pub(super) fn refused(&mut self, reason: Reason) -> bool {
+        let Some(call) = self.calls.pop_front() else { return false };
+        match &call[..] {
+            [document] => {
+                self.losses.push(loss(document, reason));
+                true
+            }
+            _ => {
+                self.halve(call);
+                false
+            }
+        }
+    }
+
+    fn halve(&mut self, mut documents: Vec<Document>) {
+        let right = documents.split_off(documents.len() / 2);
+        for half in [right, documents] {
+            if !half.is_empty() {
+                self.calls.push_front(half);
+            }
+        }
+    }
+
+    /// Translates on and cuts full calls; what is left over waits for more, or makes the last call.
+    fn refill(&mut self, translator: &Translator) {
+        let mut documents = Documents::default();
+        let mut bytes: usize = self.ready.iter().map(|document| document.text.len()).sum();
+        while bytes < AHEAD_BYTES && self.at.0 < self.items.len() {
+            documents.clear();
+            self.translate(translator, AHEAD_BYTES - bytes, &mut documents);
+            bytes += documents.bytes();
+        }
+        let all = self.at.0 >= self.items.len();
+        loop {
+            let next = if self.ready.is_empty() { 0 } else { cut(&self.ready) };
+            // It is full if a document was left outside.
+            if next == 0 || (next == self.ready.len() && next < MAX_CALL_DOCUMENTS && !all) {
+                break;
+            }
+            self.calls.push_back(self.ready.drain(..next).collect());
+        }
+    }
+
+    /// Translates some of the current item.
+    fn translate(&mut self, translator: &Translator, room: usize, documents: &mut Documents) {
+        let (item, from) = self.at;
+        let Some(Item { fragment, spans, .. }) = self.items.get(item) else { return };
+        let mut state = self.entropy;
+        let mut entropy = || {
+            // splitmix64
+            state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+            let mix = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+            let mix = (mix ^ (mix >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+            mix ^ (mix >> 31)
+        };
+        let next =
+            translator.translate_part(fragment, from, room, &mut entropy, self.now_s, documents);
+        for document in documents.iter() {
+            let text = document.text().into_owned();
+            self.ready.push(Document { item, span: from + document.span, text });
+        }
+        for unsendable in documents.unsendable() {
+            let reason = Reason(unsendable.reason.as_str());
+            self.losses.push(Loss { item, first: from + unsendable.span, spans: 1, reason });
+        }
+        if next.is_none() && from + documents.spans() < *spans {
+            // Spans the translator did not see: none may vanish without an outcome.
+            let (first, reason) = (from + documents.spans(), Reason("xray_no_document"));
+            self.losses.push(Loss { item, first, spans: spans - first, reason });
+        }
+        self.entropy = state;
+        self.at = next.map_or((item + 1, 0), |next| (item, next));
+    }
+}
+
+impl Job for XrayJob {
+    fn losses(mut self, rest: Reason) -> Vec<Loss> {
+        let waiting = self.calls.iter().flatten().chain(&self.again).chain(&self.ready);
+        let mut losses: Vec<_> = waiting.map(|document| loss(document, rest)).collect();
+        let (current, from) = self.at;
+        for (item, Item { spans, .. }) in self.items.iter().enumerate().skip(current) {
+            let first = if item == current { from } else { 0 };
+            losses.push(Loss { item, first, spans: spans.saturating_sub(first), reason: rest });
+        }
+        self.losses.append(&mut losses);
+        self.losses
+    }
+}

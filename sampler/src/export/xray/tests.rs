@@ -1,0 +1,166 @@
+#![allow(clippy::unwrap_used)]
+
+mod server;
+
+use std::time::Duration;
+
+use aws_sdk_xray::config::{Credentials, SharedCredentialsProvider};
+use tailgate_common::clock::SystemClock;
+
+use self::server::{Fault, XrayServer};
+use super::*;
+use crate::core::outbox::OutboxCounts;
+use crate::export::tests::{PATIENCE, eager, kept, start, until};
+use crate::export::{Builder, Exports, QueueSettings};
+
+const TIMEOUT: Duration = Duration::from_millis(300);
+
+fn settings(endpoint: &str) -> XraySettings {
+    XraySettings {
+        endpoint: Some(endpoint.into()),
+        region: Some("us-east-1".into()),
+        local_mode: true,
+        request_timeout: TIMEOUT,
+        ..XraySettings::default()
+    }
+}
+
+async fn exporter(endpoint: &str) -> XrayExporter {
+    let credentials = Credentials::new("id", "secret", None, None, "test");
+    let credentials = Some(SharedCredentialsProvider::new(credentials));
+    let client = SdkClient::with_credentials(&settings(endpoint), credentials).await.unwrap();
+    XrayExporter::new("awsxray", client, Options::default(), Arc::new(SystemClock::new()))
+}
+
+/// Offers `traces` of 5 spans each and drains.
+async fn send(exports: &Exports, traces: u32) -> OutboxCounts {
+    for trace in 0..traces {
+        exports.offer(kept(trace, 5)).unwrap();
+    }
+    exports.drain(PATIENCE).await
+}
+
+#[tokio::test]
+async fn calls_are_full_and_traces_together() {
+    let server = XrayServer::start([]).await;
+    let exporter = exporter(&server.url()).await;
+    let stats = exporter.stats();
+    let exports = start("awsxray", exporter, 1);
+    let counts = send(&exports, 100).await;
+    assert_eq!((counts.exported, counts.lost.len(), server.stored()), (500, 0, 500));
+    let calls = server.calls();
+    assert!(calls.iter().all(|call| call.len() <= MAX_CALL_DOCUMENTS));
+    let traces: Vec<_> = calls.iter().flatten().map(|document| document.trace.clone()).collect();
+    let mut grouped = traces.clone();
+    grouped.dedup();
+    assert_eq!(grouped.len(), 100, "a trace is in several places");
+    let read = stats.read();
+    assert_eq!((read.accepted, read.calls), (500, calls.len() as u64));
+    assert!(calls.len() <= 12, "{} calls for 500 documents", calls.len());
+}
+
+#[tokio::test]
+async fn whatever_goes_wrong_what_is_exported_is_stored() {
+    use Fault::{Busy, ExpiredToken, Reset, ResetAfterStoring, Slow, Throttle, Unprocessed};
+    let faults = [
+        Throttle,
+        Busy,
+        Unprocessed("ThrottledException"),
+        Reset,
+        ExpiredToken,
+        Slow(TIMEOUT * 3),
+        Unprocessed("InternalFailure"),
+        ResetAfterStoring,
+        Fault::TooMany,
+        Throttle,
+    ];
+    let server = XrayServer::start(faults).await;
+    let exporter = exporter(&server.url()).await;
+    let stats = exporter.stats();
+    let exports = start("awsxray", exporter, 3);
+    let counts = send(&exports, 200).await;
+    assert_eq!((counts.exported, counts.lost.len()), (1000, 0));
+    assert_eq!(server.stored(), 1000);
+    assert_eq!(counts.queues[0].sent, 1000);
+    assert_eq!(server.faults_left(), 0, "not all faults were met");
+    assert_eq!(stats.read().throttled, 3, "two throttles and a bare 429");
+}
+
+#[tokio::test]
+async fn a_document_that_is_refused_for_good_is_lost_alone() {
+    let server = XrayServer::start([Fault::Throttle]).await;
+    server.poison(&kept(3, 5), 2, "InvalidSegment");
+    server.poison(&kept(9, 5), 0, "NeverHeardOf");
+    let exports = start("awsxray", exporter(&server.url()).await, 2);
+    let counts = send(&exports, 40).await;
+    assert_eq!((counts.exported, server.stored()), (198, 198));
+    let lost = [(Reason("xray_invalid_segment"), 1), (Reason("xray_other"), 1)];
+    assert_eq!(counts.lost, lost.into());
+}
+
+/// Calls with a bad document are refused whole, or X-Ray doesn't say which one it means.
+#[tokio::test]
+async fn a_culprit_is_found_in_halves() {
+    for (code, reason) in [("refuse", "xray_invalid_request"), ("nameless", "xray_parse_error")] {
+        let server = XrayServer::start([]).await;
+        server.poison(&kept(3, 5), 2, code);
+        let exports = start("awsxray", exporter(&server.url()).await, 2);
+        let counts = send(&exports, 40).await;
+        assert_eq!((counts.exported, server.stored()), (199, 199), "{code}");
+        assert_eq!(counts.lost, [(Reason(reason), 1)].into());
+        assert!(lost_reasons().contains(&Reason(reason)));
+    }
+}
+
+#[tokio::test]
+async fn a_dead_endpoint_loses_exactly_what_was_held() {
+    let server = XrayServer::start(std::iter::repeat_n(Fault::Busy, 100_000)).await;
+    let exports = start("awsxray", exporter(&server.url()).await, 3);
+    for trace in 0..300 {
+        exports.offer(kept(trace, 5)).unwrap();
+    }
+    until("it has been tried", || exports.status()[0].failure.is_some()).await;
+    assert_eq!(exports.counts().in_flight, 1500);
+    let counts = exports.drain(Duration::from_millis(200)).await;
+    assert_eq!((counts.exported, counts.lost), (0, [(Reason::SHUTDOWN, 1500)].into()));
+}
+
+#[tokio::test]
+async fn gives_up_if_told_so() {
+    let server = XrayServer::start(std::iter::repeat_n(Fault::Throttle, 100_000)).await;
+    let brief = super::super::RetrySettings { enabled: false, ..eager() };
+    let exports = Builder::new()
+        .add("awsxray", exporter(&server.url()).await, QueueSettings::default(), brief)
+        .start(Arc::new(SystemClock::new()));
+    let counts = send(&exports, 4).await;
+    assert_eq!((counts.exported, counts.lost), (0, [(Reason::RETRIES_EXHAUSTED, 20)].into()));
+}
+
+#[tokio::test]
+async fn settings_that_cannot_be_done_are_named() {
+    let bad = XraySettings { no_verify_ssl: true, ..settings("http://127.0.0.1:1") };
+    let error = SdkClient::new(&bad).await.unwrap_err().to_string();
+    assert!(error.contains("no_verify_ssl"), "{error}");
+    let bad = XraySettings { proxy_address: Some("::".into()), ..settings("http://127.0.0.1:1") };
+    let error = SdkClient::new(&bad).await.unwrap_err().to_string();
+    assert!(error.contains("proxy_address"), "{error}");
+}
+
+/// A proxy sees the request with its whole address, and answers in the server's place.
+#[tokio::test]
+async fn a_proxy_is_used() {
+    let proxy = XrayServer::start([]).await;
+    let credentials = Credentials::new("id", "secret", None, None, "test");
+    let credentials = Some(SharedCredentialsProvider::new(credentials));
+    let settings =
+        XraySettings { proxy_address: Some(proxy.url()), ..settings("http://xray.test:8080") };
+    let client = SdkClient::with_credentials(&settings, credentials).await.unwrap();
+    let exporter =
+        XrayExporter::new("awsxray", client, Options::default(), Arc::new(SystemClock::new()));
+    let exports = start("awsxray", exporter, 1);
+    assert_eq!(send(&exports, 2).await.exported, 10);
+    assert_eq!(
+        (proxy.stored(), proxy.last_target()),
+        (10, "http://xray.test:8080/TraceSegments".into())
+    );
+}

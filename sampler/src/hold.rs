@@ -1,0 +1,347 @@
+//! The sampler as its receivers see it: spans come in and are held, or refused.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use tailgate_common::clock::{Clock, Nanos};
+use tailgate_common::ledger::Ledger;
+use tailgate_common::limit::ByteBudget;
+use tailgate_common::receive::{Code, Ingest, ReceivedSpans, Refusal, Reply, Transport};
+use tailgate_proto::{Limits, Scan, ScanError, scan, splice, spliced_len};
+
+use crate::core::buffer::{Buffer, Outcome, SHARDS, totals};
+use crate::core::counts::{Counts, Early};
+use crate::core::outbox::{Kept, OutboxCounts};
+use crate::core::shard::{Arrived, Outlet, Role};
+use crate::export::Exports;
+
+/// When a sender should come back.
+pub const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+/// From this share of the buffer's budget on, traces are decided early (in tenths).
+const EARLY_TENTHS: u64 = 8;
+
+/// What the sampler does with spans.
+pub enum Mode {
+    /// Hold traces, and decide.
+    Sample(Buffer),
+    /// No `tail_sampling` in the pipeline: everything goes to the exporters.
+    Forward(Forwarded),
+}
+
+/// The counters of [`Mode::Forward`]; what was offered is with the exporters, in the same breath.
+#[derive(Debug, Default)]
+pub struct Forwarded {
+    counts: parking_lot::Mutex<Counts>,
+}
+
+/// A sampler.
+pub struct Sampler {
+    mode: Mode,
+    exports: Arc<Exports>,
+    budget: ByteBudget,
+    clock: Arc<dyn Clock>,
+    stopping: AtomicBool,
+    /// Spans that can never be accepted: received and rejected at once.
+    invalid: AtomicU64,
+    /// Accepted and refused spans by transport, for the receiver's metrics.
+    received: ReceivedSpans,
+}
+
+/// All figures of a sampler at one moment.
+#[derive(Debug, Clone, Default)]
+pub struct Snapshot {
+    /// The ledger.
+    pub ledger: Ledger,
+    /// The shards' counters.
+    pub counts: Counts,
+    /// The exporters' counters.
+    pub outbox: OutboxCounts,
+    /// Undecided traces.
+    pub traces: u64,
+    /// Kept traces that the exporters have no room for.
+    pub waiting: u64,
+    /// Bytes of held records, and of the segments they are in.
+    pub bytes: (u64, u64),
+    /// Votes of each policy.
+    pub votes: Vec<tailgate_policy::Votes>,
+}
+
+impl Outlet for Exports {
+    fn has_room(&self, bytes: usize) -> bool {
+        Exports::has_room(self, bytes)
+    }
+
+    fn offer(&self, _now: Nanos, kept: Kept) -> Result<(), Kept> {
+        Exports::offer(self, kept)
+    }
+}
+
+// === impl Sampler ===
+
+impl Sampler {
+    /// A sampler whose buffer, if it has one, takes its memory from `budget`.
+    pub fn new(
+        mode: Mode,
+        exports: Arc<Exports>,
+        budget: ByteBudget,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        Self {
+            mode,
+            exports,
+            budget,
+            clock,
+            stopping: AtomicBool::new(false),
+            invalid: AtomicU64::new(0),
+            received: ReceivedSpans::default(),
+        }
+    }
+
+    /// The way out.
+    pub fn exports(&self) -> &Exports {
+        &self.exports
+    }
+
+    /// The buffer, if traces are held.
+    pub fn buffer(&self) -> Option<&Buffer> {
+        match &self.mode {
+            Mode::Sample(buffer) => Some(buffer),
+            Mode::Forward(_) => None,
+        }
+    }
+
+    /// The clock.
+    pub fn now(&self) -> Nanos {
+        self.clock.now()
+    }
+
+    /// Spans by transport.
+    pub fn received(&self) -> &ReceivedSpans {
+        &self.received
+    }
+
+    /// From now on everything that comes is refused.
+    pub fn stop_accepting(&self) {
+        self.stopping.store(true, Ordering::Release);
+    }
+
+    /// Everything is refused.
+    pub fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Acquire)
+    }
+
+    /// Takes a request in.
+    ///
+    /// # Errors
+    /// The request is malformed; nothing of it was taken.
+    pub fn take(&self, role: Role, body: &Bytes, limits: &Limits) -> Result<Outcome, ScanError> {
+        let outcome = match &self.mode {
+            Mode::Sample(buffer) => {
+                buffer.arrive(self.clock.now(), role, body, limits, &*self.exports)?
+            }
+            Mode::Forward(forwarded) => forwarded.arrive(body, limits, &self.exports)?,
+        };
+        self.invalid.fetch_add(outcome.rejected, Ordering::Relaxed);
+        Ok(outcome)
+    }
+
+    /// Decides what is due; whether there is more to do at once.
+    pub fn tick(&self) -> bool {
+        let Some(buffer) = self.buffer() else { return false };
+        let now = self.clock.now();
+        let mut more = false;
+        for index in 0..SHARDS {
+            more |= buffer.shard(index).tick(now, &*self.exports).more;
+        }
+        more | self.relieve(buffer, now)
+    }
+
+    /// Decides the oldest traces early while memory is short; whether it still is.
+    fn relieve(&self, buffer: &Buffer, now: Nanos) -> bool {
+        let threshold = self.budget.limit() / 10 * EARLY_TENTHS;
+        for _ in 0..16 {
+            if self.budget.used() <= threshold {
+                return false;
+            }
+            let mut decided = false;
+            for index in 0..SHARDS {
+                let mut shard = buffer.shard(index);
+                for _ in 0..16 {
+                    decided |= shard.decide_oldest(now, Early::Memory, &*self.exports);
+                }
+            }
+            if !decided {
+                return false;
+            }
+        }
+        true
+    }
+
+    /// Decides everything that is undecided; how many traces the exporters have no room for yet.
+    pub fn decide_all(&self) -> usize {
+        let Some(buffer) = self.buffer() else { return 0 };
+        let now = self.clock.now();
+        let shards = 0..SHARDS;
+        shards
+            .map(|index| {
+                let mut shard = buffer.shard(index);
+                while shard.decide_all(now, 1024, &*self.exports) > 0 {}
+                shard.waiting()
+            })
+            .sum()
+    }
+
+    /// Gives up what is still held.
+    pub fn abandon(&self) {
+        if let Some(buffer) = self.buffer() {
+            (0..SHARDS).for_each(|index| buffer.shard(index).abandon());
+        }
+    }
+
+    /// All figures, at one moment: every lock is held while they are read.
+    pub fn snapshot(&self) -> Snapshot {
+        let invalid = self.invalid.load(Ordering::Relaxed);
+        let mut snapshot = match &self.mode {
+            Mode::Sample(buffer) => {
+                let shards = buffer.lock_all();
+                let (counts, in_flight) = totals(&shards);
+                let mut snapshot = self.figures(counts, in_flight);
+                for shard in &shards {
+                    snapshot.traces += shard.undecided() as u64;
+                    snapshot.waiting += shard.waiting() as u64;
+                    let (live, capacity) = shard.bytes();
+                    snapshot.bytes = (snapshot.bytes.0 + live, snapshot.bytes.1 + capacity);
+                    add_votes(&mut snapshot.votes, shard.tally().votes());
+                }
+                snapshot
+            }
+            Mode::Forward(forwarded) => {
+                let counts = forwarded.counts.lock();
+                self.figures(*counts, 0)
+            }
+        };
+        snapshot.ledger.received += invalid;
+        snapshot.ledger.rejected.push(("invalid", invalid));
+        snapshot
+    }
+
+    /// Must be called with the locks held that `counts` were read under.
+    fn figures(&self, counts: Counts, in_flight: u64) -> Snapshot {
+        let outbox = self.exports.counts();
+        let mut lost: Vec<(&'static str, u64)> =
+            outbox.lost.iter().map(|(reason, spans)| (reason.0, *spans)).collect();
+        match lost.iter_mut().find(|(reason, _)| *reason == "shutdown") {
+            Some((_, spans)) => *spans += counts.lost_shutdown,
+            None => lost.push(("shutdown", counts.lost_shutdown)),
+        }
+        let ledger = Ledger {
+            received: counts.received,
+            received_handoff: counts.received_handoff,
+            exported: outbox.exported,
+            sampled_out: counts.sampled_out,
+            deduplicated: counts.deduplicated,
+            rejected: vec![
+                ("memory", counts.rejected_memory),
+                ("export_queue", counts.rejected_export_queue),
+                ("handing_off", counts.rejected_offered),
+            ],
+            lost,
+            handed_off: counts.handed_off,
+            in_flight: in_flight + outbox.in_flight,
+            ..Ledger::default()
+        };
+        Snapshot { ledger, counts, outbox, ..Snapshot::default() }
+    }
+}
+
+impl Ingest for Sampler {
+    async fn ingest(&self, body: Bytes, transport: Transport) -> Reply {
+        if self.is_stopping() {
+            return Reply::Refused(unavailable("this sampler is shutting down".to_owned()));
+        }
+        match self.take(Role::Owner, &body, &Limits::default()) {
+            Err(error) => Reply::Refused(Refusal::new(Code::InvalidArgument, error.to_string())),
+            Ok(Outcome { arrived, rejected, reason }) => {
+                let refused = u64::from(arrived.refused) + rejected;
+                self.received.count(transport, u64::from(arrived.accepted), refused);
+                reply(arrived, rejected, reason)
+            }
+        }
+    }
+}
+
+fn reply(arrived: Arrived, rejected: u64, reason: Option<String>) -> Reply {
+    if arrived.refused > 0 {
+        let Arrived { accepted, refused } = arrived;
+        let message = format!(
+            "no room for {refused} of {} spans; send the whole request again",
+            accepted + refused
+        );
+        return Reply::Refused(unavailable(message));
+    }
+    match rejected {
+        0 => Reply::Held,
+        rejected => Reply::Partial { rejected, message: reason.unwrap_or_default() },
+    }
+}
+
+fn unavailable(message: String) -> Refusal {
+    Refusal { retry_after: Some(RETRY_AFTER), ..Refusal::new(Code::Unavailable, message) }
+}
+
+fn add_votes(sum: &mut Vec<tailgate_policy::Votes>, votes: &[tailgate_policy::Votes]) {
+    sum.resize(sum.len().max(votes.len()), Default::default());
+    for (sum, votes) in sum.iter_mut().zip(votes) {
+        sum.sampled += votes.sampled;
+        sum.not_sampled += votes.not_sampled;
+    }
+}
+
+// === impl Forwarded ===
+
+impl Forwarded {
+    fn arrive(
+        &self,
+        body: &Bytes,
+        limits: &Limits,
+        exports: &Exports,
+    ) -> Result<Outcome, ScanError> {
+        let mut found = Scan::default();
+        scan(body, limits, &mut found)?;
+        let spans = found.spans().len() as u32;
+        let rejected = found.rejected().clone();
+        let mut outcome =
+            Outcome { rejected: rejected.spans, reason: rejected.reason, ..Outcome::default() };
+        let Some(first) = found.spans().first() else { return Ok(outcome) };
+        let kept = Kept { trace_id: first.trace_id, spans, fragment: whole(body, &found) };
+        // Offered and counted under one lock, so that a snapshot sees both or neither.
+        let mut counts = self.counts.lock();
+        counts.received += u64::from(spans);
+        match exports.offer(kept) {
+            Ok(()) => {
+                counts.passed_on += u64::from(spans);
+                outcome.arrived.accepted = spans;
+            }
+            Err(_) => {
+                counts.rejected_export_queue += u64::from(spans);
+                outcome.arrived.refused = spans;
+            }
+        }
+        Ok(outcome)
+    }
+}
+
+/// The request as a fragment: itself, unless spans have to be left out of it. Copied, since the request shares a
+/// buffer that may be much larger.
+fn whole(body: &Bytes, found: &Scan) -> Bytes {
+    if found.rejected().spans == 0 {
+        return Bytes::copy_from_slice(body);
+    }
+    let all: Vec<u32> = (0..found.spans().len() as u32).collect();
+    let mut fragment = Vec::with_capacity(spliced_len(found, &all));
+    splice(body, found, &all, &mut fragment);
+    Bytes::from(fragment)
+}

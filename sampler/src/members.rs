@@ -1,0 +1,263 @@
+//! The other samplers: what they deliver is held, and what is held for them is given back.
+//!
+//! This sampler is the deputy of others for some slots. While one of them is silent, load balancers send its spans
+//! here. When it is heard again it gets them back; when it has been silent for `eject_after`, it counts as removed
+//! and they are ours. The load balancers come to the same conclusion by the same rule.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+use tailgate_common::clock::{Clock, Nanos};
+use tailgate_common::peer::{
+    Deliver, DeliverResult, Entry, GiveBackResult, Mode, PeerClient, PeerInfo, PeerService,
+};
+use tailgate_proto::Limits;
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use crate::core::buffer::{Buffer, Outcome, SHARDS};
+use crate::core::deputy::Offer;
+use crate::core::shard::Role;
+use crate::core::trace::MemberId;
+use crate::core::watch::{Verdict, Watch};
+use crate::hold::{RETRY_AFTER, Sampler};
+
+/// How often members are looked at.
+const LOOK: Duration = Duration::from_millis(200);
+/// Bytes of one `GiveBack`.
+const OFFER_BYTES: usize = 1 << 20;
+/// How long a member may take to answer an offer.
+const OFFER_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The members beside this one.
+pub struct Members {
+    others: Vec<Member>,
+}
+
+struct Member {
+    name: Arc<str>,
+    client: PeerClient,
+    watch: Mutex<Watch>,
+}
+
+/// A sampler among its members, as the internal protocol's service.
+#[derive(Clone)]
+pub struct Node {
+    /// What holds the spans.
+    pub sampler: Arc<Sampler>,
+    /// The others.
+    pub members: Arc<Members>,
+}
+
+// === impl Members ===
+
+impl Members {
+    /// The clients' names are the members' names.
+    pub fn new(clients: Vec<PeerClient>, eject_after: Duration, clock: &dyn Clock) -> Self {
+        let member = |client: PeerClient| Member {
+            name: client.peer().clone(),
+            client,
+            watch: Mutex::new(Watch::new(clock.now(), eject_after)),
+        };
+        Self { others: clients.into_iter().map(member).collect() }
+    }
+
+    /// The names of the members that count as removed.
+    pub fn ejected(&self) -> Vec<&str> {
+        let ejected = self.others.iter().filter(|member| member.watch.lock().is_removed());
+        ejected.map(|member| member.name.as_ref()).collect()
+    }
+
+    /// In which role spans are held that were sent for `owner`.
+    fn role_for(&self, owner: &str) -> Role {
+        let found = self.others.iter().enumerate().find(|(_, member)| *member.name == *owner);
+        match found {
+            Some((id, member)) if !member.watch.lock().is_removed() => {
+                Role::DeputyFor(id as MemberId)
+            }
+            // Not a member, as far as is known here: nobody else decides these.
+            _ => Role::Owner,
+        }
+    }
+}
+
+// === impl Node ===
+
+impl Node {
+    /// Watches the members until `stop`.
+    pub async fn watch(self, stop: CancellationToken) {
+        let mut look = tokio::time::interval(LOOK);
+        look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                _ = look.tick() => self.look().await,
+                () = stop.cancelled() => return,
+            }
+        }
+    }
+
+    /// Gives back what is held for members that answer, for at most `time`; the rest is ours.
+    pub async fn leave(&self, time: Duration) {
+        let Some(buffer) = self.sampler.buffer() else { return };
+        let _ = tokio::time::timeout(time, self.look()).await;
+        for id in 0..self.members.others.len() as MemberId {
+            own(buffer, self.sampler.now(), id);
+        }
+    }
+
+    async fn look(&self) {
+        let Some(buffer) = self.sampler.buffer() else { return };
+        for (id, member) in self.members.others.iter().enumerate() {
+            let id = id as MemberId;
+            let now = self.sampler.now();
+            match member.look(now) {
+                Verdict::Hold => {}
+                Verdict::GiveBack => self.give_back(buffer, id, member).await,
+                Verdict::Own => own(buffer, now, id),
+            }
+        }
+    }
+
+    async fn give_back(&self, buffer: &Buffer, id: MemberId, member: &Member) {
+        for index in 0..SHARDS {
+            loop {
+                let offers = buffer.shard(index).offer_back(self.sampler.now(), id, OFFER_BYTES);
+                if offers.is_empty() {
+                    break;
+                }
+                let pending = Pending { buffer, index, id, offers };
+                if !pending.settle(member).await {
+                    return;
+                }
+            }
+        }
+    }
+}
+
+// === impl Member ===
+
+impl Member {
+    fn look(&self, now: Nanos) -> Verdict {
+        let mut watch = self.watch.lock();
+        let was_removed = watch.is_removed();
+        let verdict = watch.look(now, self.client.last_heard(), self.client.is_connected());
+        match (was_removed, watch.is_removed()) {
+            (false, true) => warn!(member = %self.name, "silent for too long: counts as removed"),
+            (true, false) => info!(member = %self.name, "heard again"),
+            _ => {}
+        }
+        verdict
+    }
+}
+
+/// Offers without an answer. Whatever happens to the task, they are held again.
+struct Pending<'a> {
+    buffer: &'a Buffer,
+    index: usize,
+    id: MemberId,
+    offers: Vec<Offer>,
+}
+
+impl Pending<'_> {
+    /// `false` if not all were taken.
+    async fn settle(mut self, member: &Member) -> bool {
+        let entries = self.offers.iter().map(entry).collect();
+        let taken = match member.client.give_back(entries, OFFER_TIMEOUT).await {
+            Ok(GiveBackResult { taken, .. }) => taken as usize,
+            Err(error) => {
+                warn!(member = %member.name, %error, "held traces could not be given back");
+                0
+            }
+        };
+        let mut shard = self.buffer.shard(self.index);
+        let all = taken >= self.offers.len();
+        for offer in self.offers.drain(..taken.min(self.offers.len())) {
+            shard.offer_taken(self.id, offer.trace_id);
+        }
+        all
+    }
+}
+
+impl Drop for Pending<'_> {
+    fn drop(&mut self) {
+        let mut shard = self.buffer.shard(self.index);
+        for offer in &self.offers {
+            shard.offer_failed(self.id, offer.trace_id);
+        }
+    }
+}
+
+fn entry(offer: &Offer) -> Entry {
+    Entry {
+        trace_id: offer.trace_id,
+        age_ms: offer.age.as_millis().try_into().unwrap_or(u64::MAX),
+        spans: offer.spans,
+        fragment: offer.fragment.clone(),
+    }
+}
+
+/// What was held for this member is decided here.
+fn own(buffer: &Buffer, now: Nanos, member: MemberId) {
+    for index in 0..SHARDS {
+        buffer.shard(index).owner_removed(now, member);
+    }
+}
+
+impl PeerService for Node {
+    async fn deliver(&self, _peer: &PeerInfo, deliver: Deliver) -> DeliverResult {
+        let role = match &deliver.mode {
+            Mode::Owner => Role::Owner,
+            Mode::Deputy { owner } => self.members.role_for(owner),
+        };
+        self.hold(role, &deliver.fragment, deliver.spans)
+    }
+
+    async fn give_back(&self, _peer: &PeerInfo, entries: Vec<Entry>) -> GiveBackResult {
+        let mut result = GiveBackResult::default();
+        for entry in entries {
+            let role = Role::HandedBack { age: Duration::from_millis(entry.age_ms) };
+            let held = self.hold(role, &entry.fragment, entry.spans);
+            if held.refused > 0 {
+                result.retry_after_ms = held.retry_after_ms;
+                result.reason = held.reason;
+                break;
+            }
+            result.taken += 1;
+        }
+        result
+    }
+}
+
+impl Node {
+    fn hold(&self, role: Role, fragment: &Bytes, spans: u32) -> DeliverResult {
+        let refuse = |refused, reason: String| DeliverResult {
+            refused,
+            retry_after_ms: RETRY_AFTER.as_millis() as u32,
+            reason,
+            ..DeliverResult::default()
+        };
+        if self.sampler.is_stopping() {
+            return refuse(spans, "the sampler is shutting down".to_owned());
+        }
+        match self.sampler.take(role, fragment, &Limits::trusted()) {
+            Err(error) => DeliverResult {
+                rejected: spans,
+                reason: error.to_string(),
+                ..DeliverResult::default()
+            },
+            Ok(Outcome { arrived, rejected, reason }) if arrived.refused == 0 => DeliverResult {
+                held: arrived.accepted,
+                rejected: rejected as u32,
+                reason: reason.unwrap_or_default(),
+                ..DeliverResult::default()
+            },
+            Ok(Outcome { arrived, rejected, .. }) => DeliverResult {
+                held: arrived.accepted,
+                rejected: rejected as u32,
+                ..refuse(arrived.refused, "no memory for new traces".to_owned())
+            },
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! The attributes of one span, event or resource, with the known keys found.
+
+use tailgate_proto::view::{Attributes, Value};
+
+use crate::keys::Key;
+
+/// One attribute.
+#[derive(Debug)]
+pub(crate) struct Attr<'a> {
+    pub(crate) key: &'a [u8],
+    pub(crate) known: Key,
+    pub(crate) value: Value<'a>,
+}
+
+/// Attributes in order; duplicates are kept, and both the first and the last of a known key are
+/// found at once.
+#[derive(Debug)]
+pub(crate) struct Attrs<'a> {
+    items: Vec<Attr<'a>>,
+    first: [u32; Key::COUNT],
+    last: [u32; Key::COUNT],
+}
+
+const ABSENT: u32 = u32::MAX;
+
+/// The string, or nothing if it is not one.
+pub(crate) fn str_of<'a>(value: &Value<'a>) -> &'a [u8] {
+    value.as_str().unwrap_or_default()
+}
+
+/// The integer, or 0 if it is not one.
+pub(crate) fn int_of(value: &Value<'_>) -> i64 {
+    match value {
+        Value::Int(value) => *value,
+        _ => 0,
+    }
+}
+
+/// Could be an annotation's value.
+pub(crate) fn is_scalar(value: &Value<'_>) -> bool {
+    matches!(value, Value::Str(_) | Value::Int(_) | Value::Double(_) | Value::Bool(_))
+}
+
+// === impl Attrs ===
+
+impl Default for Attrs<'_> {
+    fn default() -> Self {
+        Self { items: Vec::new(), first: [ABSENT; Key::COUNT], last: [ABSENT; Key::COUNT] }
+    }
+}
+
+impl<'a> Attrs<'a> {
+    /// Replaces the contents.
+    pub(crate) fn load(&mut self, attributes: Attributes<'a>) {
+        self.items.clear();
+        self.items.extend(attributes.map(|(key, value)| Attr { key, known: Key::of(key), value }));
+        self.index();
+    }
+
+    fn index(&mut self) {
+        self.first.fill(ABSENT);
+        self.last.fill(ABSENT);
+        for (i, attr) in self.items.iter().enumerate() {
+            let known = attr.known as usize;
+            if self.first[known] == ABSENT {
+                self.first[known] = i as u32;
+            }
+            self.last[known] = i as u32;
+        }
+    }
+
+    /// Takes out the first attribute with this key; the last one of the list moves into its place.
+    pub(crate) fn remove(&mut self, key: Key) {
+        let at = self.first[key as usize];
+        if at != ABSENT {
+            self.items.swap_remove(at as usize);
+            self.index();
+        }
+    }
+
+    pub(crate) fn items(&self) -> &[Attr<'a>] {
+        &self.items
+    }
+
+    pub(crate) fn has(&self, key: Key) -> bool {
+        self.first[key as usize] != ABSENT
+    }
+
+    /// The first one's value.
+    pub(crate) fn first(&self, key: Key) -> Option<&Value<'a>> {
+        self.items.get(self.first[key as usize] as usize).map(|attr| &attr.value)
+    }
+
+    /// The last one's value.
+    pub(crate) fn last(&self, key: Key) -> Option<&Value<'a>> {
+        self.items.get(self.last[key as usize] as usize).map(|attr| &attr.value)
+    }
+
+    /// The value of whichever of two keys comes last.
+    pub(crate) fn last_of(&self, a: Key, b: Key) -> Option<&Value<'a>> {
+        match (self.has(a), self.has(b)) {
+            (true, true) if self.last[a as usize] > self.last[b as usize] => self.last(a),
+            (_, true) => self.last(b),
+            (_, false) => self.last(a),
+        }
+    }
+
+    /// The first one's string; empty if there is none or it is not a string.
+    pub(crate) fn first_str(&self, key: Key) -> &'a [u8] {
+        self.first(key).map(str_of).unwrap_or_default()
+    }
+
+    /// The last one's string; empty if there is none or it is not a string.
+    pub(crate) fn last_str(&self, key: Key) -> &'a [u8] {
+        self.last(key).map(str_of).unwrap_or_default()
+    }
+}

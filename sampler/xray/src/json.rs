@@ -1,0 +1,290 @@
+//! Writes JSON straight into a byte buffer.
+//!
+//! Bytes that are not UTF-8 become one U+FFFD each. Doubles have the shortest form that reads back
+//! the same, as Go's `encoding/json` writes them.
+
+use std::io::Write as _;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use tailgate_proto::view::{Attributes, Value};
+
+/// Values nested deeper than this are written as `null`. Requests are checked for less at the door;
+/// this guards the stack against other bytes.
+const MAX_DEPTH: usize = 100;
+
+/// A JSON text being written.
+#[derive(Debug, Default)]
+pub(crate) struct Json {
+    pub(crate) buf: Vec<u8>,
+    /// A NaN or infinity was met, which JSON cannot say.
+    pub(crate) unwritable: bool,
+}
+
+/// Bytes that stand for themselves inside a JSON string.
+const PLAIN: [bool; 256] = plain();
+
+const fn plain() -> [bool; 256] {
+    let mut table = [false; 256];
+    let mut byte = 0x20;
+    while byte < 0x80 {
+        table[byte] = byte != b'"' as usize && byte != b'\\' as usize;
+        byte += 1;
+    }
+    table
+}
+
+// === impl Json ===
+
+impl Json {
+    pub(crate) fn clear(&mut self) {
+        self.buf.clear();
+        self.unwritable = false;
+    }
+
+    /// Text that is JSON already.
+    #[inline]
+    pub(crate) fn raw(&mut self, text: &str) {
+        self.buf.extend_from_slice(text.as_bytes());
+    }
+
+    /// Text written elsewhere.
+    pub(crate) fn append(&mut self, other: &Json) {
+        self.buf.extend_from_slice(&other.buf);
+        self.unwritable |= other.unwritable;
+    }
+
+    /// A comma, unless the innermost object or array is still empty.
+    #[inline]
+    pub(crate) fn separate(&mut self) {
+        if !matches!(self.buf.last(), None | Some(b'{' | b'[')) {
+            self.buf.push(b',');
+        }
+    }
+
+    /// The key of the next member. `name` needs no escaping.
+    #[inline]
+    pub(crate) fn key(&mut self, name: &'static str) {
+        self.separate();
+        self.buf.push(b'"');
+        self.raw(name);
+        self.raw("\":");
+    }
+
+    /// The key of the next member, of foreign bytes.
+    pub(crate) fn foreign_key(&mut self, name: &[u8]) {
+        self.separate();
+        self.string(name);
+        self.buf.push(b':');
+    }
+
+    /// A member with a string value.
+    pub(crate) fn field(&mut self, name: &'static str, value: &[u8]) {
+        self.key(name);
+        self.string(value);
+    }
+
+    /// A member with a string value, left out if that is empty.
+    pub(crate) fn field_or_omit(&mut self, name: &'static str, value: &[u8]) {
+        if !value.is_empty() {
+            self.field(name, value);
+        }
+    }
+
+    /// A member with a string value, `null` if that is empty.
+    pub(crate) fn field_or_null(&mut self, name: &'static str, value: &[u8]) {
+        self.key(name);
+        if value.is_empty() {
+            self.raw("null");
+        } else {
+            self.string(value);
+        }
+    }
+
+    /// A member with a boolean value.
+    pub(crate) fn field_bool(&mut self, name: &'static str, value: bool) {
+        self.key(name);
+        self.raw(if value { "true" } else { "false" });
+    }
+
+    /// A member with an integer value.
+    pub(crate) fn field_int(&mut self, name: &'static str, value: i64) {
+        self.key(name);
+        self.int(value);
+    }
+
+    /// A member with the 16 hex digits of an id.
+    pub(crate) fn field_id(&mut self, name: &'static str, id: [u8; 8]) {
+        self.key(name);
+        self.buf.push(b'"');
+        self.hex(&id);
+        self.buf.push(b'"');
+    }
+
+    /// A string in quotes.
+    #[inline]
+    pub(crate) fn string(&mut self, text: &[u8]) {
+        self.buf.push(b'"');
+        self.escaped(text);
+        self.buf.push(b'"');
+    }
+
+    /// A part of a string.
+    #[inline]
+    pub(crate) fn escaped(&mut self, text: &[u8]) {
+        if text.iter().all(|&byte| PLAIN[byte as usize]) {
+            self.buf.extend_from_slice(text);
+        } else {
+            self.escaped_slow(text);
+        }
+    }
+
+    fn escaped_slow(&mut self, text: &[u8]) {
+        for chunk in text.utf8_chunks() {
+            for &byte in chunk.valid().as_bytes() {
+                match byte {
+                    b'"' => self.raw("\\\""),
+                    b'\\' => self.raw("\\\\"),
+                    b'\n' => self.raw("\\n"),
+                    b'\r' => self.raw("\\r"),
+                    b'\t' => self.raw("\\t"),
+                    0..0x20 => {
+                        self.raw("\\u00");
+                        self.hex(&[byte]);
+                    }
+                    _ => self.buf.push(byte),
+                }
+            }
+            for _ in chunk.invalid() {
+                self.raw("\u{fffd}");
+            }
+        }
+    }
+
+    /// Lower-case hex digits.
+    pub(crate) fn hex(&mut self, bytes: &[u8]) {
+        const DIGITS: &[u8; 16] = b"0123456789abcdef";
+        for byte in bytes {
+            self.buf.push(DIGITS[usize::from(byte >> 4)]);
+            self.buf.push(DIGITS[usize::from(byte & 15)]);
+        }
+    }
+
+    pub(crate) fn int(&mut self, value: i64) {
+        // Writing to a vector cannot fail.
+        let _ = write!(self.buf, "{value}");
+    }
+
+    /// A double; NaN and infinities make the text unwritable.
+    pub(crate) fn double(&mut self, value: f64) {
+        let size = value.abs();
+        if !value.is_finite() {
+            self.unwritable = true;
+            self.raw("null");
+        } else if size != 0.0 && !(1e-6..1e21).contains(&size) {
+            let text = format!("{value:e}");
+            let (digits, exponent) = text.split_once('e').unwrap_or((&text, "0"));
+            let sign = if exponent.starts_with('-') { "" } else { "+" };
+            let _ = write!(self.buf, "{digits}e{sign}{exponent}");
+        } else {
+            let _ = write!(self.buf, "{value}");
+        }
+    }
+
+    /// Standard base64 with padding, without quotes.
+    pub(crate) fn base64(&mut self, bytes: &[u8]) {
+        let start = self.buf.len();
+        let length = base64::encoded_len(bytes.len(), true).unwrap_or(0);
+        self.buf.resize(start + length, b'=');
+        // The room is exact, so this cannot fail.
+        let _ = STANDARD.encode_slice(bytes, &mut self.buf[start..]);
+    }
+
+    /// An attribute value as plain JSON. Nothing and empty bytes are `null`.
+    #[inline]
+    pub(crate) fn value(&mut self, value: &Value<'_>) {
+        self.nested(value, 0);
+    }
+
+    fn nested(&mut self, value: &Value<'_>, depth: usize) {
+        match value {
+            Value::Str(text) => self.string(text),
+            Value::Bool(value) => self.raw(if *value { "true" } else { "false" }),
+            Value::Int(value) => self.int(*value),
+            Value::Double(value) => self.double(*value),
+            Value::Bytes(bytes) if !bytes.is_empty() => {
+                self.buf.push(b'"');
+                self.base64(bytes);
+                self.buf.push(b'"');
+            }
+            Value::Array(values) if depth < MAX_DEPTH => {
+                self.buf.push(b'[');
+                for value in values.clone() {
+                    self.separate();
+                    self.nested(&value, depth + 1);
+                }
+                self.buf.push(b']');
+            }
+            Value::Map(members) if depth < MAX_DEPTH => self.map(members, depth + 1),
+            Value::Empty | Value::Bytes(_) | Value::Array(_) | Value::Map(_) => self.raw("null"),
+        }
+    }
+
+    /// An object; of equal keys the last one counts.
+    pub(crate) fn map(&mut self, members: &Attributes<'_>, depth: usize) {
+        let mut members: Vec<_> = members.clone().collect();
+        // Stable, so that the last of equal keys stays the last.
+        members.sort_by_key(|(key, _)| *key);
+        self.buf.push(b'{');
+        for (i, (key, value)) in members.iter().enumerate() {
+            if members.get(i + 1).is_none_or(|(next, _)| next != key) {
+                self.foreign_key(key);
+                self.nested(value, depth);
+            }
+        }
+        self.buf.push(b'}');
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn written(f: impl Fn(&mut Json)) -> String {
+        let mut json = Json::default();
+        f(&mut json);
+        String::from_utf8(json.buf).expect("UTF-8")
+    }
+
+    #[test]
+    fn strings() {
+        assert_eq!(written(|j| j.string(b"a\"\\\n\x01/\x7f")), "\"a\\\"\\\\\\n\\u0001/\x7f\"");
+        assert_eq!(written(|j| j.string(b"\xe2\x82A\xff")), "\"\u{fffd}\u{fffd}A\u{fffd}\"");
+        assert_eq!(written(|j| j.string("\u{e9}\u{1f680}".as_bytes())), "\"\u{e9}\u{1f680}\"");
+    }
+
+    #[test]
+    fn doubles_as_go_writes_them() {
+        let double = |v: f64| written(|j| j.double(v));
+        assert_eq!(double(3.0), "3");
+        assert_eq!(double(1e20), "100000000000000000000");
+        assert_eq!(double(1e21), "1e+21");
+        assert_eq!(double(1e-6), "0.000001");
+        assert_eq!(double(1.5e-7), "1.5e-7");
+        assert_eq!(double(f64::MAX), "1.7976931348623157e+308");
+    }
+
+    #[test]
+    fn nan_is_unwritable() {
+        for value in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
+            let mut json = Json::default();
+            json.double(value);
+            assert!(json.unwritable);
+        }
+    }
+
+    #[test]
+    fn base64_with_padding() {
+        assert_eq!(written(|j| j.base64(b"\x00\xff\x10\x01")), "AP8QAQ==");
+    }
+}

@@ -1,0 +1,36 @@
+//! The `links` of a document.
+
+use tailgate_proto::view::LinkView;
+
+use crate::json::Json;
+use crate::segment::write_trace_id;
+use crate::span::{Span, id};
+
+/// Writes the links, if there are any.
+pub(crate) fn write(json: &mut Json, span: &Span<'_>) {
+    if !span.has_links {
+        return;
+    }
+    json.key("links");
+    json.raw("[");
+    for link in span.view.links() {
+        json.separate();
+        write_link(json, &link);
+    }
+    json.raw("]");
+}
+
+fn write_link(json: &mut Json, link: &LinkView<'_>) {
+    json.raw("{");
+    write_trace_id(json, id(link.trace_id()));
+    match id(link.span_id()) {
+        [0, 0, 0, 0, 0, 0, 0, 0] => json.field("id", b""),
+        span_id => json.field_id("id", span_id),
+    }
+    let attributes = link.attributes();
+    if attributes.clone().next().is_some() {
+        json.key("attributes");
+        json.map(&attributes, 1);
+    }
+    json.raw("}");
+}

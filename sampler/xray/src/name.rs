@@ -1,0 +1,164 @@
+//! The name of a document, and its namespace.
+//!
+//! Names from attributes are used as they are. Only a name that comes from the span's own name is
+//! cleaned, since X-Ray refuses other characters.
+
+use std::borrow::Cow;
+use std::sync::LazyLock;
+
+use regex::Regex;
+
+use crate::attrs::Attrs;
+use crate::go_url;
+use crate::keys::Key;
+use crate::span::{Kind, Span};
+
+/// How many bytes of a cleaned span name are kept.
+const MAX_NAME_BYTES: usize = 200;
+
+/// A document's name (may be empty for a split local root only) and namespace.
+#[derive(Debug)]
+pub(crate) struct Naming<'a> {
+    pub(crate) name: Cow<'a, [u8]>,
+    pub(crate) namespace: Option<&'static str>,
+}
+
+/// The span is where a trace enters its service, says the SDK.
+pub(crate) fn is_local_root(attrs: &Attrs<'_>) -> bool {
+    attrs.first_str(Key::AwsSpanKind) == b"LOCAL_ROOT"
+}
+
+/// A call made by an AWS SDK.
+pub(crate) fn is_aws_api(attrs: &Attrs<'_>) -> bool {
+    attrs.first_str(Key::RpcSystem) == b"aws-api"
+}
+
+/// `aws.remote.service` without the prefix that AWS SDKs put in front.
+pub(crate) fn remote_service<'a>(attrs: &Attrs<'a>) -> &'a [u8] {
+    let name = attrs.first_str(Key::AwsRemoteService);
+    if !is_aws_api(attrs) {
+        return name;
+    }
+    let trimmed = name.strip_prefix(b"AWS.SDK.").or_else(|| name.strip_prefix(b"AWS::"));
+    trimmed.unwrap_or(name)
+}
+
+/// Chooses the name: the first candidate that is not empty.
+pub(crate) fn naming<'a>(span: &Span<'a>, attrs: &Attrs<'a>, service_name: &'a [u8]) -> Naming<'a> {
+    let mut aws = is_aws_api(attrs);
+    let name = early(span, attrs).map(Cow::Borrowed).or_else(|| {
+        aws |= attrs.has(Key::AwsService);
+        late(span, attrs, service_name)
+    });
+    let namespace = match span.kind {
+        _ if aws => Some("aws"),
+        Kind::Client | Kind::Producer => Some("remote"),
+        _ => None,
+    };
+    Naming { name: name.unwrap_or_else(|| clean(span.name)), namespace }
+}
+
+/// The candidates that hide `aws.service`.
+fn early<'a>(span: &Span<'a>, attrs: &Attrs<'a>) -> Option<&'a [u8]> {
+    let first = match span.kind {
+        Kind::Server => attrs.first_str(Key::AwsLocalService),
+        Kind::Internal if is_local_root(attrs) => attrs.first_str(Key::AwsLocalService),
+        Kind::Client | Kind::Producer | Kind::Consumer => remote_service(attrs),
+        _ => &[],
+    };
+    [first, attrs.first_str(Key::PeerService)].into_iter().find(|name| !name.is_empty())
+}
+
+fn late<'a>(span: &Span<'a>, attrs: &Attrs<'a>, service_name: &'a [u8]) -> Option<Cow<'a, [u8]>> {
+    let given = |name: &&[u8]| !name.is_empty();
+    Some(attrs.first_str(Key::AwsService)).filter(given).map(Cow::Borrowed).or_else(|| {
+        database(attrs).filter(|name| !name.is_empty()).or_else(|| {
+            let service = if span.kind == Kind::Server { service_name } else { &[] };
+            let rest = [Key::RpcService, Key::HttpHost, Key::NetPeerName];
+            let mut names = [service].into_iter().chain(rest.map(|key| attrs.first_str(key)));
+            names.find(given).map(Cow::Borrowed)
+        })
+    })
+}
+
+/// `db.name@host`.
+fn database<'a>(attrs: &Attrs<'a>) -> Option<Cow<'a, [u8]>> {
+    if !attrs.has(Key::DbName) {
+        return None;
+    }
+    let name = attrs.first_str(Key::DbName);
+    let url = attrs.first_str(Key::DbConnectionString);
+    let url = url.strip_prefix(b"jdbc:").unwrap_or(url);
+    Some(match go_url::host(url) {
+        Some(host) if !host.is_empty() => Cow::Owned([name, b"@", &host].concat()),
+        _ => Cow::Borrowed(name),
+    })
+}
+
+/// The characters that X-Ray allows in a name, and only so many of them.
+fn clean(name: &[u8]) -> Cow<'_, [u8]> {
+    let mut kept = if name.iter().all(|&byte| is_plain(byte)) {
+        Cow::Borrowed(name)
+    } else {
+        Cow::Owned(cleaned(name))
+    };
+    if kept.len() > MAX_NAME_BYTES {
+        // Even inside a character.
+        kept = match kept {
+            Cow::Borrowed(name) => Cow::Borrowed(&name[..MAX_NAME_BYTES]),
+            Cow::Owned(mut name) => {
+                name.truncate(MAX_NAME_BYTES);
+                Cow::Owned(name)
+            }
+        };
+    }
+    if kept.is_empty() { Cow::Borrowed(b"span") } else { kept }
+}
+
+fn is_plain(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b" _.:/%&#=+-@".contains(&byte)
+}
+
+fn cleaned(name: &[u8]) -> Vec<u8> {
+    #[allow(clippy::expect_used)] // A constant, compiled in every test run.
+    static FORBIDDEN: LazyLock<Regex> =
+        LazyLock::new(|| Regex::new(r"[^ 0-9\p{L}_.:/%&#=+\-@]+").expect("a valid expression"));
+    let mut kept = Vec::new();
+    for chunk in name.utf8_chunks() {
+        let text = chunk.valid();
+        let mut from = 0;
+        for found in FORBIDDEN.find_iter(text) {
+            kept.extend_from_slice(&text.as_bytes()[from..found.start()]);
+            from = found.end();
+        }
+        kept.extend_from_slice(&text.as_bytes()[from..]);
+    }
+    kept
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_letters_and_some_signs_are_kept() {
+        let cases = [
+            ("GET /a?b=c", "GET /ab=c"),
+            ("\u{e9}\u{301}\u{661}\u{2160}\u{1f680}\u{a0}", "\u{e9}"),
+            (" ", " "),
+            ("\t\\", "span"),
+            ("", "span"),
+        ];
+        for (name, want) in cases {
+            assert_eq!(clean(name.as_bytes()).as_ref(), want.as_bytes(), "{name}");
+        }
+        assert_eq!(clean(b"a\xffb").as_ref(), b"ab");
+    }
+
+    #[test]
+    fn long_names_are_cut_by_bytes() {
+        let name = "\u{e9}".repeat(150);
+        assert_eq!(clean(format!("a{name}").as_bytes()).len(), 200);
+        assert_eq!(clean("x".repeat(300).as_bytes()).len(), 200);
+    }
+}

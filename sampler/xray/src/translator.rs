@@ -1,0 +1,197 @@
+//! Goes through a fragment and writes the documents of each span.
+
+use tailgate_proto::view::{ResourceSpansView, SpanView, resource_spans};
+
+use crate::Options;
+use crate::attrs::Attrs;
+use crate::documents::{Documents, Reason};
+use crate::keys::Key;
+use crate::name::{is_local_root, remote_service};
+use crate::resource::Resource;
+use crate::segment::{Role, Segment, take_in_progress};
+use crate::span::{Kind, Span, id};
+
+/// How far a trace id's time may lie back: 28 days.
+const MAX_AGE_S: i64 = 28 * 24 * 60 * 60;
+
+/// How far a trace id's time may lie ahead.
+const MAX_AHEAD_S: i64 = 5 * 60;
+
+/// What a split span's service is not told: it is about the call.
+const CALL_KEYS: [Key; 4] =
+    [Key::AwsRemoteService, Key::AwsRemoteOperation, Key::RemoteTarget, Key::RemoteNamespace];
+
+/// Writes X-Ray segment documents of spans.
+#[derive(Debug, Clone)]
+pub struct Translator {
+    options: Options,
+}
+
+/// What a run over a fragment works with.
+struct Run<'s, 'a> {
+    options: &'s Options,
+    invent: &'s mut dyn FnMut() -> u64,
+    now_s: i64,
+    out: &'s mut Documents,
+    resource: Resource<'a>,
+    attrs: Attrs<'a>,
+}
+
+// === impl Translator ===
+
+impl Translator {
+    /// Takes the options of an exporter.
+    pub fn new(mut options: Options) -> Self {
+        options.indexed_attributes.sort_unstable();
+        options.indexed_attributes.dedup();
+        Self { options }
+    }
+
+    /// Appends the documents of all spans in the fragment, in order, to `out`.
+    ///
+    /// `entropy` gives 64 random bits for each id that has to be invented. `now_unix_s` is the time
+    /// in seconds, for the check of trace ids (if that is on). Spans are counted on from what `out`
+    /// holds already.
+    pub fn translate(
+        &self,
+        fragment: &[u8],
+        entropy: &mut dyn FnMut() -> u64,
+        now_unix_s: u64,
+        out: &mut Documents,
+    ) {
+        self.translate_part(fragment, 0, usize::MAX, entropy, now_unix_s, out);
+    }
+
+    /// As `translate`, from the `from`th span on, and stops after the span with which `out` holds
+    /// `max_bytes` or more.
+    ///
+    /// A resource's attributes are repeated in each of its segments, so documents can take many
+    /// times the room of their fragment. Returns where to go on, counted from the beginning of the
+    /// fragment; nothing if that was all.
+    pub fn translate_part(
+        &self,
+        fragment: &[u8],
+        from: u32,
+        max_bytes: usize,
+        entropy: &mut dyn FnMut() -> u64,
+        now_unix_s: u64,
+        out: &mut Documents,
+    ) -> Option<u32> {
+        let mut run = Run {
+            options: &self.options,
+            invent: entropy,
+            now_s: i64::try_from(now_unix_s).unwrap_or(i64::MAX),
+            out,
+            resource: Resource::default(),
+            attrs: Attrs::default(),
+        };
+        let mut next = 0_u32;
+        for resource in resource_spans(fragment) {
+            let mut loaded = false;
+            for span in spans(&resource) {
+                next += 1;
+                if next <= from {
+                    continue;
+                }
+                if run.out.bytes() >= max_bytes {
+                    return Some(next - 1);
+                }
+                if !loaded {
+                    run.resource.load(resource.resource(), &self.options);
+                    loaded = true;
+                }
+                run.span(span);
+            }
+        }
+        None
+    }
+}
+
+fn spans<'a>(resource: &ResourceSpansView<'a>) -> impl Iterator<Item = SpanView<'a>> + use<'a> {
+    resource.scopes().flat_map(|scope| scope.spans())
+}
+
+// === impl Run ===
+
+impl<'a> Run<'_, 'a> {
+    /// Writes the documents of one span, or why there are none.
+    fn span(&mut self, view: SpanView<'a>) {
+        let number = self.out.spans;
+        self.out.spans += 1;
+        let start = self.out.bytes();
+        let span = Span::new(view);
+        if let Err(reason) = self.check_times(&span) {
+            return self.out.reject(number, start, reason);
+        }
+        self.attrs.load(view.attributes());
+        if !is_local_root(&self.attrs) {
+            self.document(number, &span, Role::Plain, None);
+        } else if matches!(span.kind, Kind::Server | Kind::Internal) {
+            self.document(number, &span, Role::LocalRoot, None);
+        } else {
+            self.split(number, span);
+        }
+        if self.out.json.unwritable {
+            self.out.reject(number, start, Reason::NotFinite);
+        }
+    }
+
+    /// Two documents: the call, below a service that is invented for it.
+    fn split(&mut self, number: u32, mut span: Span<'a>) {
+        let service_id = (self.invent)().to_be_bytes();
+        let call = self.attrs.has(Key::AwsRemoteService).then(|| remote_service(&self.attrs));
+        let service = if self.attrs.has(Key::AwsLocalService) {
+            Some(self.attrs.first_str(Key::AwsLocalService))
+        } else if self.resource.attrs.has(Key::ServiceName) {
+            Some(self.resource.service_name())
+        } else {
+            None
+        };
+        let parent_id = std::mem::replace(&mut span.parent_id, service_id);
+        self.document(number, &span, Role::Dependency, call);
+
+        span.parent_id = parent_id;
+        span.span_id = service_id;
+        self.attrs.load(span.view.attributes());
+        CALL_KEYS.into_iter().for_each(|key| self.attrs.remove(key));
+        self.document(number, &span, Role::Service, service);
+    }
+
+    fn document(&mut self, number: u32, span: &Span<'a>, role: Role, name: Option<&'a [u8]>) {
+        let in_progress = take_in_progress(&mut self.attrs);
+        let segment = Segment {
+            span,
+            attrs: &self.attrs,
+            resource: &self.resource,
+            options: self.options,
+            role,
+            in_progress,
+            name,
+        };
+        let start = self.out.bytes();
+        segment.write(&mut self.out.json, &mut self.out.order, self.invent);
+        self.out.push(number, start);
+    }
+
+    fn check_times(&self, span: &Span<'_>) -> Result<(), Reason> {
+        if self.options.skip_timestamp_validation {
+            return Ok(());
+        }
+        if !self.is_recent(&span.trace_id) {
+            return Err(Reason::TraceIdTime);
+        }
+        let mut links = span.has_links.then(|| span.view.links()).into_iter().flatten();
+        if links.all(|link| self.is_recent(&id(link.trace_id()))) {
+            Ok(())
+        } else {
+            Err(Reason::LinkTraceIdTime)
+        }
+    }
+
+    /// The first 32 bits of a trace id are its time in X-Ray, in seconds.
+    fn is_recent(&self, trace_id: &[u8; 16]) -> bool {
+        let [a, b, c, d, ..] = *trace_id;
+        let age = self.now_s - i64::from(u32::from_be_bytes([a, b, c, d]));
+        (-MAX_AHEAD_S..=MAX_AGE_S).contains(&age)
+    }
+}

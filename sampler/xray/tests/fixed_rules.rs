@@ -1,0 +1,216 @@
+//! Inputs on which the exporter has no single answer or crashes: the last in attribute order
+//! counts, and nothing crashes.
+
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod support;
+
+use serde_json::{Value, json};
+use tailgate_xray::{MAX_DOCUMENT_BYTES, Options, Reason, Translator};
+
+type Attribute = (&'static str, Value);
+
+fn string(text: &str) -> Value {
+    json!({"stringValue": text})
+}
+
+fn list(attributes: &[Attribute]) -> Value {
+    attributes.iter().map(|(key, value)| json!({"key": key, "value": value})).collect()
+}
+
+fn request(resource: &[Attribute], span: Value) -> Value {
+    json!({"resourceSpans": [{
+        "resource": {"attributes": list(resource)},
+        "scopeSpans": [{"spans": [span]}]
+    }]})
+}
+
+fn span(kind: i32, attributes: &[Attribute]) -> Value {
+    json!({
+        "traceId": "6553f100000000000000000000000001",
+        "spanId": "00000000000000aa",
+        "name": "n",
+        "kind": kind,
+        "attributes": list(attributes)
+    })
+}
+
+fn with(options: Options, resource: &[Attribute], kind: i32, attributes: &[Attribute]) -> Value {
+    let request = request(resource, span(kind, attributes));
+    support::parsed(&support::translate(&request, options, 0)).into_iter().collect()
+}
+
+fn document(attributes: &[Attribute]) -> Value {
+    with(Options::default(), &[], 3, attributes)[0].take()
+}
+
+#[test]
+fn last_spelling_counts() {
+    let pairs = [
+        ("request_id", "aws.request_id", "aws.requestId"),
+        ("queue_url", "aws.queue_url", "aws.queue.url"),
+        ("table_name", "aws.table_name", "aws.table.name"),
+    ];
+    for (field, a, b) in pairs {
+        let got = document(&[(a, string("1")), (b, string("2"))]);
+        assert_eq!(got["aws"][field], "2");
+        let got = document(&[(b, string("1")), (a, string("2"))]);
+        assert_eq!(got["aws"][field], "2");
+    }
+}
+
+#[test]
+fn last_annotation_of_equal_keys_counts() {
+    let options =
+        Options { indexed_attributes: vec!["a-b".into(), "a b".into()], ..Options::default() };
+    let pair = |a, b| [(a, string("1")), (b, string("2"))];
+    for attributes in [pair("a-b", "a b"), pair("a b", "a-b")] {
+        let got = with(options.clone(), &[], 2, &attributes);
+        assert_eq!(got[0]["annotations"], json!({"a_b": "2"}));
+    }
+    // What cannot be an annotation does not count.
+    let attributes = [("a-b", string("1")), ("a b", json!({"arrayValue": {}}))];
+    assert_eq!(with(options, &[], 2, &attributes)[0]["annotations"], json!({"a_b": "1"}));
+}
+
+#[test]
+fn last_member_of_default_counts() {
+    let object = |text: &str| ("aws.xray.metadata.default", string(text));
+    let upper = |text: &str| ("aws.xray.metadata.DEFAULT", string(text));
+    let k = ("k", string("attribute"));
+    let default = |attributes: &[Attribute]| document(attributes)["metadata"]["default"].take();
+    assert_eq!(default(&[object(r#"{"k":1}"#), k.clone()]), json!({"k": "attribute"}));
+    assert_eq!(default(&[k, object(r#"{"k":1}"#)]), json!({"k": 1}));
+    assert_eq!(default(&[object(r#"{"k":1}"#), upper(r#"{"k":2}"#)]), json!({"k": 2}));
+    assert_eq!(default(&[upper(r#"{"k":2}"#), object(r#"{"k":1}"#)]), json!({"k": 1}));
+}
+
+#[test]
+fn span_beats_resource_and_last_resource_key_counts() {
+    let resource = [("x", string("r1")), ("y", string("1")), ("y", string("2"))];
+    let attributes = [("otel.resource.x", string("span"))];
+    let want = json!({"otel.resource.x": "span", "otel.resource.y": "2"});
+    let got = with(Options::default(), &resource, 2, &attributes);
+    assert_eq!(got[0]["metadata"]["default"], want);
+    let options = Options { index_all_attributes: true, ..Options::default() };
+    assert_eq!(with(options, &resource, 2, &attributes)[0]["annotations"], want);
+}
+
+#[test]
+fn duplicates_of_a_configured_key() {
+    let indexed_attributes = vec!["http.method".into(), "k".into()];
+    let options = Options { indexed_attributes, ..Options::default() };
+    let twice = |key| [(key, string("1")), (key, string("2"))];
+    // Brought back from the `http` block, or never gone.
+    for (key, want) in [("http.method", "1"), ("k", "2")] {
+        let got = with(options.clone(), &[], 2, &twice(key));
+        assert_eq!(got[0]["annotations"], json!({(key): want}));
+    }
+}
+
+#[test]
+fn split_local_root_in_another_cloud() {
+    let resource = [("cloud.provider", string("gcp"))];
+    let root = [("aws.span.kind", string("LOCAL_ROOT")), ("aws.region", string("r"))];
+    let got = with(Options::default(), &resource, 3, &root);
+    assert_eq!(got.as_array().unwrap().len(), 2);
+    assert!(got[0].get("aws").is_none() && got[1].get("aws").is_none());
+    assert_eq!(got[0]["parent_id"], got[1]["id"]);
+}
+
+#[test]
+fn in_progress() {
+    let got = document(&[("aws.xray.inprogress", json!({"boolValue": true}))]);
+    assert_eq!(got["in_progress"], true);
+    assert!(got.get("end_time").is_none() && got.get("metadata").is_none());
+}
+
+/// Documents and reasons when the trace id, or a link's, is so many seconds old.
+fn aged(age: i64, linked: bool) -> (usize, Vec<Reason>) {
+    let now = 1_700_000_000_i64;
+    let id = |age: i64| format!("{:08x}{:024x}", now - age, 1);
+    let mut span = span(2, &[]);
+    span["traceId"] = json!(id(if linked { 0 } else { age }));
+    span["links"] = json!([{"traceId": id(0)}, {"traceId": id(if linked { age } else { 0 })}]);
+    let options = Options { skip_timestamp_validation: false, ..Options::default() };
+    let documents = support::translate(&request(&[], span), options, now as u64);
+    assert_eq!(documents.spans(), 1);
+    (documents.len(), documents.unsendable().iter().map(|u| u.reason).collect())
+}
+
+#[test]
+fn trace_id_times() {
+    let month = 28 * 24 * 3600;
+    for age in [0, 3600, month, -300] {
+        assert_eq!(aged(age, false), (1, vec![]));
+        assert_eq!(aged(age, true), (1, vec![]));
+    }
+    for age in [month + 1, month + 24 * 3600, -301, 1_700_000_000] {
+        assert_eq!(aged(age, false), (0, vec![Reason::TraceIdTime]));
+        assert_eq!(aged(age, true), (0, vec![Reason::LinkTraceIdTime]));
+    }
+}
+
+#[test]
+fn split_span_with_nan_fails_whole_and_the_rest_goes_on() {
+    let root = ("aws.span.kind", string("LOCAL_ROOT"));
+    let nan = ("x", json!({"doubleValue": "NaN"}));
+    let spans = [span(3, std::slice::from_ref(&root)), span(3, &[root, nan]), span(2, &[])];
+    let request = json!({"resourceSpans": [{"scopeSpans": [{"spans": spans}]}]});
+    let documents = support::translate(&request, Options::default(), 0);
+    assert_eq!(documents.iter().map(|document| document.span).collect::<Vec<_>>(), [0, 0, 2]);
+    assert_eq!(documents.spans(), 3);
+    let [unsendable] = documents.unsendable() else { panic!("one span") };
+    assert_eq!((unsendable.span, unsendable.reason), (1, Reason::NotFinite));
+}
+
+#[test]
+fn nan_that_is_not_written_does_no_harm() {
+    let nan = || json!({"doubleValue": "NaN"});
+    let got = document(&[("http.method", nan()), ("x", nan()), ("x", string("last"))]);
+    assert_eq!(got["metadata"]["default"], json!({"x": "last"}));
+    // A subsegment does not have the resource's.
+    let resource = [("r", nan())];
+    let mut child = span(1, &[]);
+    child["parentSpanId"] = json!("00000000000000bb");
+    let sent = |span| support::translate(&request(&resource, span), Options::default(), 0).len();
+    assert_eq!(sent(child), 1);
+    assert_eq!(sent(span(1, &[])), 0);
+}
+
+#[test]
+fn oversized_documents_are_written_and_known() {
+    let large = "x".repeat(MAX_DOCUMENT_BYTES);
+    for (text, oversized) in [("x", false), (large.as_str(), true)] {
+        let request = request(&[], span(2, &[("k", string(text))]));
+        let documents = support::translate(&request, Options::default(), 0);
+        assert_eq!(documents.iter().next().unwrap().is_oversized(), oversized);
+    }
+}
+
+#[test]
+fn a_fragment_can_be_translated_in_parts() {
+    let resource = json!({"attributes": list(&[("r", string(&"r".repeat(1000)))])});
+    let spans: Vec<Value> = (0..10).map(|_| span(2, &[])).collect();
+    let part = json!({"resource": resource, "scopeSpans": [{"spans": spans}]});
+    let request = json!({"resourceSpans": [part, part]});
+    let whole = support::translate(&request, Options::default(), 0);
+    let fragment = support::encode(&request);
+    let translator = Translator::new(Options::default());
+    let mut texts = Vec::new();
+    let mut from = 0;
+    let mut parts = 0;
+    loop {
+        let mut out = tailgate_xray::Documents::default();
+        let next = translator.translate_part(&fragment, from, 3000, &mut || 1, 0, &mut out);
+        assert!(out.bytes() < 3000 + 2000);
+        texts.extend(out.iter().map(|document| document.text().into_owned()));
+        parts += 1;
+        match next {
+            Some(next) => from = next,
+            None => break,
+        }
+    }
+    assert!(parts >= 5, "{parts}");
+    assert!(whole.iter().map(|document| document.text().into_owned()).eq(texts));
+}

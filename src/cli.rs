@@ -1,0 +1,40 @@
+//! What can be typed.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::demo;
+
+/// Two-tier tail-sampling gateway for OpenTelemetry traces.
+#[derive(Debug, Parser)]
+#[command(name = "tailgate", version, about, after_help = EXIT_CODES)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The subcommands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run everything on this machine: a shop's traffic, a load balancer, two samplers and an X-Ray endpoint.
+    Demo(demo::Options),
+    /// Run the first tier: receive spans and route each trace to one sampler.
+    Loadbalancer(Config),
+    /// Run the second tier: hold traces, decide which to keep, export those.
+    Sampler(Config),
+    /// Check a configuration file and say what it means; exit code 78 if it has errors.
+    Validate(Config),
+}
+
+/// Where the configuration is.
+#[derive(Debug, Args)]
+pub struct Config {
+    /// The configuration file, in the OpenTelemetry Collector's language.
+    #[arg(long, value_name = "FILE")]
+    pub config: PathBuf,
+}
+
+const EXIT_CODES: &str = "Exit codes: 0 all went well; 75 acknowledged spans were lost at shutdown; \
+78 the configuration has errors; 1 anything else.";

@@ -1,0 +1,146 @@
+//! A sampler's exporters, from configuration to running.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use tailgate_common::client::{ClientSettings, Compression, OtlpGrpcClient};
+use tailgate_common::clock::Clock;
+use tailgate_common::config;
+use tailgate_common::config::{Named, Queue, Retry, Sizer};
+use tailgate_common::net::tls::{ClientFiles, Versions, client_config};
+use tailgate_sampler::config::{AwsXray, Exporter};
+use tailgate_sampler::export::xray::{SdkClient, XrayExporter, XraySettings};
+use tailgate_sampler::export::{
+    Builder, DebugExporter, Exports, FileExporter, FileSettings, NopExporter, OtlpExporter,
+    QueueSettings, RetrySettings,
+};
+use tailgate_xray::Options;
+
+/// Time for one attempt if none is configured: it must end somewhen.
+const LONGEST_ATTEMPT: Duration = Duration::from_secs(60);
+
+/// Starts the exporters of a pipeline; each may have `queue_bytes`, unless its configuration says bytes.
+pub async fn start(
+    exporters: &[Named<Exporter>],
+    queue_bytes: usize,
+    clock: &Arc<dyn Clock>,
+) -> anyhow::Result<Exports> {
+    let mut builder = Builder::new();
+    for Named { id, config } in exporters {
+        let name = id.to_string();
+        let context = || format!("exporter {name}");
+        let queue = |queue: Option<&Queue>| queue_settings(queue, queue_bytes);
+        builder = match config {
+            Exporter::AwsXray(aws) => {
+                let client = SdkClient::new(&xray_settings(aws)).await.with_context(context)?;
+                let exporter = XrayExporter::new(&name, client, xray_options(aws), clock.clone());
+                builder.add(&name, exporter, queue(Some(&aws.queue)), retry(&aws.retry))
+            }
+            Exporter::Otlp(otlp) => {
+                let client = otlp_client(otlp).with_context(context)?;
+                let exporter = OtlpExporter::new(&name, client);
+                builder.add(&name, exporter, queue(Some(&otlp.queue)), retry(&otlp.retry))
+            }
+            Exporter::File(file) => {
+                let settings = FileSettings { path: file.path.clone(), append: file.append };
+                let exporter = FileExporter::open(&settings).with_context(context)?;
+                builder.add(&name, exporter, queue(None), RetrySettings::default())
+            }
+            Exporter::Debug(_) => {
+                let exporter = DebugExporter::new(&name);
+                builder.add(&name, exporter, queue(None), RetrySettings::default())
+            }
+            Exporter::Nop => builder.add(&name, NopExporter, queue(None), RetrySettings::default()),
+        };
+    }
+    Ok(builder.start(clock.clone()))
+}
+
+/// A client of one OTLP/gRPC endpoint.
+pub fn otlp_client(otlp: &config::OtlpClient) -> anyhow::Result<OtlpGrpcClient> {
+    Ok(OtlpGrpcClient::new(client_settings(otlp)?)?)
+}
+
+/// The settings of such a client.
+pub fn client_settings(otlp: &config::OtlpClient) -> anyhow::Result<ClientSettings> {
+    let tls = &otlp.tls;
+    let files = ClientFiles {
+        ca_file: tls.ca_file.clone(),
+        identity: tls.cert_file.clone().zip(tls.key_file.clone()),
+        insecure_skip_verify: tls.insecure_skip_verify,
+        versions: versions(tls.min_version, tls.max_version),
+    };
+    let tls_config = match tls.insecure {
+        true => None,
+        false => Some(client_config(&files, &[b"h2"])?),
+    };
+    let name = &tls.server_name_override;
+    let headers = otlp.headers.iter();
+    Ok(ClientSettings {
+        tls: tls_config,
+        server_name: (!name.is_empty()).then(|| name.clone()),
+        compression: match otlp.compression {
+            config::Compression::None => Compression::None,
+            config::Compression::Gzip => Compression::Gzip,
+            config::Compression::Zstd => Compression::Zstd,
+        },
+        headers: headers.map(|(name, value)| (name.clone(), value.expose().to_owned())).collect(),
+        timeout: if otlp.timeout.is_zero() { LONGEST_ATTEMPT } else { otlp.timeout },
+        ..ClientSettings::new(&otlp.endpoint)
+    })
+}
+
+/// The TLS versions between two bounds.
+pub fn versions(min: config::TlsVersion, max: config::TlsVersion) -> Versions {
+    match (min, max) {
+        (config::TlsVersion::V13, _) => Versions::Only13,
+        (_, config::TlsVersion::V12) => Versions::Only12,
+        _ => Versions::Both,
+    }
+}
+
+fn queue_settings(queue: Option<&Queue>, bytes: usize) -> QueueSettings {
+    let default = QueueSettings { bytes, ..QueueSettings::default() };
+    let Some(queue) = queue else { return default };
+    let bytes = match queue.sizer {
+        Sizer::Bytes => queue.queue_size.try_into().unwrap_or(usize::MAX),
+        // Requests and spans say nothing about memory; the share of the limit does.
+        Sizer::Requests | Sizer::Items => bytes,
+    };
+    QueueSettings { bytes, consumers: queue.num_consumers }
+}
+
+fn retry(retry: &Retry) -> RetrySettings {
+    RetrySettings {
+        enabled: retry.enabled,
+        initial_interval: retry.initial_interval,
+        randomization_factor: retry.randomization_factor,
+        multiplier: retry.multiplier,
+        max_interval: retry.max_interval,
+        max_elapsed_time: retry.max_elapsed_time,
+    }
+}
+
+fn xray_settings(aws: &AwsXray) -> XraySettings {
+    let given = |text: &String| (!text.is_empty()).then(|| text.clone());
+    XraySettings {
+        endpoint: given(&aws.endpoint),
+        region: given(&aws.region),
+        local_mode: aws.local_mode,
+        role_arn: given(&aws.role_arn),
+        external_id: given(&aws.external_id),
+        request_timeout: aws.request_timeout,
+        no_verify_ssl: aws.no_verify_ssl,
+        proxy_address: given(&aws.proxy_address),
+    }
+}
+
+fn xray_options(aws: &AwsXray) -> Options {
+    Options {
+        indexed_attributes: aws.indexed_attributes.clone(),
+        index_all_attributes: aws.index_all_attributes,
+        aws_log_groups: aws.aws_log_groups.clone(),
+        ..Options::default()
+    }
+}

@@ -1,0 +1,242 @@
+//! What is seen from outside: logs, metrics, health; from the tiers' own counters to series.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use parking_lot::Mutex;
+use tailgate_common::config::{LogEncoding, LogLevel, MetricsLevel, Shared};
+use tailgate_common::ledger::Ledger;
+use tailgate_common::receive::{ReceivedSpans, Transport};
+use tailgate_common::telemetry::{
+    Allocator, ExporterSeries, Health, HealthServer, Identity, Latch, LedgerSeries,
+    LoadBalancerSeries, LogSettings, Metrics, ProcessorSeries, ReceiverSeries, TailSamplingSeries,
+    init_logs, serve_health, serve_metrics, watch_process,
+};
+use tailgate_loadbalancer::LoadBalancer;
+use tailgate_loadbalancer::config::LoadBalancerConfig;
+use tailgate_sampler::config::{Exporter, SamplerConfig};
+use tailgate_sampler::core::counts::Early;
+use tailgate_sampler::core::outbox::Reason;
+use tailgate_sampler::export::xray;
+use tailgate_sampler::hold::Snapshot;
+use tailgate_sampler::members::Node;
+use tokio_util::sync::CancellationToken;
+use tracing::level_filters::LevelFilter;
+
+/// The running servers.
+pub struct Observed {
+    metrics: Metrics,
+    health: Health,
+    starting: Mutex<Option<Latch>>,
+    stop: CancellationToken,
+    servers: Vec<HealthServer>,
+}
+
+/// Sets up logs, and starts the servers that the configuration asks for.
+pub async fn start(shared: &Shared, tier: &str) -> anyhow::Result<Observed> {
+    let telemetry = &shared.telemetry;
+    init_logs(&LogSettings {
+        level: match telemetry.logs.level {
+            LogLevel::Debug => LevelFilter::DEBUG,
+            LogLevel::Info => LevelFilter::INFO,
+            LogLevel::Warn => LevelFilter::WARN,
+            LogLevel::Error => LevelFilter::ERROR,
+        },
+        json: telemetry.logs.encoding == LogEncoding::Json,
+    })?;
+    let metrics = Metrics::new(&identity(shared, tier))?;
+    watch_process(&metrics, Allocator::Jemalloc, Instant::now());
+    let (health, latch) = Health::new();
+    let stop = CancellationToken::new();
+    let mut servers = Vec::new();
+    if telemetry.metrics.level != MetricsLevel::None {
+        let address = &telemetry.metrics.address;
+        servers.push(serve_metrics(metrics.clone(), address, stop.clone()).await?);
+    }
+    if let Some(check) = &shared.health_check {
+        let (endpoint, path) = (&check.endpoint, &check.path);
+        servers.push(serve_health(health.clone(), endpoint, path, stop.clone()).await?);
+    }
+    Ok(Observed { metrics, health, starting: Mutex::new(Some(latch)), stop, servers })
+}
+
+/// As the collector: `service.telemetry.resource` may say otherwise.
+fn identity(shared: &Shared, tier: &str) -> Identity {
+    let given = |key: &str| {
+        let found = shared.telemetry.resource.iter().find(|(name, _)| name == key);
+        found.map(|(_, value)| value.clone())
+    };
+    Identity {
+        name: given("service.name").unwrap_or_else(|| format!("tailgate-{tier}")),
+        instance_id: given("service.instance.id")
+            .unwrap_or_else(|| shared.tailgate.instance.clone()),
+        version: given("service.version").unwrap_or_else(|| env!("CARGO_PKG_VERSION").to_owned()),
+    }
+}
+
+// === impl Observed ===
+
+impl Observed {
+    /// The start-up is over.
+    pub fn ready(&self) {
+        *self.starting.lock() = None;
+        tracing::info!("ready");
+    }
+
+    /// The signal to stop has come.
+    pub fn stopping(&self) {
+        self.health.stopping();
+    }
+
+    /// Stops the servers.
+    pub async fn end(self) {
+        self.stop.cancel();
+        for server in self.servers {
+            server.stopped().await;
+        }
+    }
+
+    /// Shows a sampler.
+    pub fn watch_sampler(&self, config: &SamplerConfig, node: &Node) {
+        let (metrics, node) = (&self.metrics, node.clone());
+        let receivers = receiver_series(metrics, &config.shared);
+        let processor = ProcessorSeries::new(metrics, "tail_sampling");
+        let policies: Vec<&str> = match &config.tail_sampling {
+            Some(sampling) => sampling.config.policies.iter().map(|p| p.name.as_str()).collect(),
+            None => Vec::new(),
+        };
+        let tail = TailSamplingSeries::new(metrics, policies);
+        let exporters: Vec<ExporterSeries> =
+            node.sampler.exports().names().map(|name| ExporterSeries::new(metrics, name)).collect();
+        let aws = config.exporters.iter().any(|e| matches!(e.config, Exporter::AwsXray(_)));
+        let ledger = ledger_series(metrics, &node.sampler.snapshot().ledger, &lost_reasons(aws));
+        let failing: Vec<_> = node
+            .sampler
+            .exports()
+            .names()
+            .map(|name| self.health.condition(format!("exporter {name}")))
+            .collect();
+        let silent = self.health.condition("members");
+        metrics.on_scrape(move || {
+            let snapshot = node.sampler.snapshot();
+            set_ledger(&ledger, &snapshot.ledger);
+            set_receivers(&receivers, node.sampler.received());
+            show_sampler(&snapshot, &processor, &tail);
+            show_exporters(&snapshot, &exporters);
+            for (status, condition) in node.sampler.exports().status().into_iter().zip(&failing) {
+                condition.set(status.failure);
+            }
+            let ejected = node.members.ejected().join(", ");
+            silent.set((!ejected.is_empty()).then(|| format!("silent: {ejected}")));
+        });
+    }
+
+    /// Shows a load balancer.
+    pub fn watch_load_balancer(&self, config: &LoadBalancerConfig, balancer: &Arc<LoadBalancer>) {
+        let (metrics, balancer) = (&self.metrics, balancer.clone());
+        let receivers = receiver_series(metrics, &config.shared);
+        let series = LoadBalancerSeries::new(metrics, balancer.resolver());
+        let exporter = ExporterSeries::new(metrics, &config.exporter.id.to_string());
+        let ledger = ledger_series(metrics, &balancer.stats().ledger(), &[]);
+        let all = metrics.clone();
+        metrics.on_scrape(move || {
+            let stats = balancer.stats();
+            let books = stats.ledger();
+            set_ledger(&ledger, &books);
+            set_receivers(&receivers, balancer.received());
+            series.backends.set(stats.backends() as f64);
+            series.backend_updates.absolute(stats.backend_updates());
+            series.resolutions_ok.absolute(stats.resolutions());
+            exporter.sent.absolute(books.forwarded);
+            exporter.send_failed.absolute(stats.unknown_outcome_spans());
+            exporter.enqueue_failed.absolute(stats.enqueue_failed_spans());
+            for backend in balancer.backends() {
+                let series =
+                    tailgate_common::telemetry::BackendSeries::new(&all, &backend.member.endpoint);
+                let (ok, failed) = backend.stats.outcomes();
+                series.ok.absolute(ok);
+                series.failed.absolute(failed);
+            }
+        });
+    }
+}
+
+type Receivers = Vec<(Transport, ReceiverSeries)>;
+
+fn receiver_series(metrics: &Metrics, shared: &Shared) -> Receivers {
+    let name = shared.receivers.first().map_or("otlp".to_owned(), |r| r.id.to_string());
+    let series =
+        |transport: Transport| (transport, ReceiverSeries::new(metrics, &name, transport.label()));
+    [Transport::Grpc, Transport::Http].map(series).to_vec()
+}
+
+fn set_receivers(receivers: &Receivers, received: &ReceivedSpans) {
+    for (transport, series) in receivers {
+        let (accepted, refused) = received.of(*transport);
+        series.accepted.absolute(accepted);
+        series.refused.absolute(refused);
+    }
+}
+
+/// All rows of this ledger, and one for each reason for which spans may yet be lost.
+fn ledger_series(metrics: &Metrics, ledger: &Ledger, lost: &[Reason]) -> LedgerSeries {
+    let rows = ledger.rows().into_iter().map(|(outcome, reason, _)| (outcome, reason));
+    let lost = lost.iter().map(|reason| ("lost", reason.0));
+    let mut pairs: Vec<_> = rows.chain(lost).collect();
+    pairs.sort_unstable();
+    pairs.dedup();
+    LedgerSeries::new(metrics, pairs)
+}
+
+/// Why exporters lose spans.
+fn lost_reasons(aws: bool) -> Vec<Reason> {
+    let mut reasons = vec![
+        Reason::SHUTDOWN,
+        Reason::REJECTED_BY_BACKEND,
+        Reason::RETRIES_EXHAUSTED,
+        Reason::PERMANENT,
+        Reason::INTERNAL,
+    ];
+    if aws {
+        reasons.extend(xray::lost_reasons());
+    }
+    reasons
+}
+
+fn set_ledger(series: &LedgerSeries, ledger: &Ledger) {
+    for (outcome, reason, spans) in ledger.rows() {
+        let known = series.set(outcome, reason, spans);
+        debug_assert!(known, "no series for {outcome} {reason}");
+    }
+}
+
+fn show_sampler(snapshot: &Snapshot, processor: &ProcessorSeries, tail: &TailSamplingSeries) {
+    let counts = &snapshot.counts;
+    processor.incoming.absolute(counts.incoming());
+    processor.outgoing.absolute(counts.passed_on);
+    tail.new_traces.absolute(counts.new_traces);
+    tail.traces_sampled.absolute(counts.traces_sampled);
+    tail.traces_not_sampled.absolute(counts.traces_not_sampled);
+    tail.released_sampled.absolute(counts.followed_decision[0]);
+    tail.released_not_sampled.absolute(counts.followed_decision[1]);
+    tail.traces_on_memory.set((snapshot.traces + snapshot.waiting) as f64);
+    // Ours are decided, not dropped; but before their time, which is what an alert on this asks.
+    let early = |why: Early| counts.decided_early[why as usize];
+    tail.dropped_too_early.absolute(early(Early::Memory) + early(Early::NumTraces));
+    for (votes, series) in snapshot.votes.iter().zip(&tail.policies) {
+        series.sampled.absolute(votes.sampled);
+        series.not_sampled.absolute(votes.not_sampled);
+        series.executions.absolute(votes.sampled + votes.not_sampled);
+    }
+}
+
+fn show_exporters(snapshot: &Snapshot, exporters: &[ExporterSeries]) {
+    let refused = snapshot.counts.rejected_export_queue;
+    for (queue, series) in snapshot.outbox.queues.iter().zip(exporters) {
+        series.sent.absolute(queue.sent);
+        series.send_failed.absolute(queue.failed);
+        series.enqueue_failed.absolute(refused);
+        series.queue_size.set(queue.bytes as f64);
+        series.queue_capacity.set(queue.capacity as f64);
+    }
+}

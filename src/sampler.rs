@@ -1,0 +1,165 @@
+//! `tailgate sampler`: tier 2, wired.
+
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tailgate_common::clock::{Clock, SystemClock};
+use tailgate_common::config::{Shared, total_memory};
+use tailgate_common::limit::ByteBudget;
+use tailgate_common::peer::Role;
+use tailgate_common::receive::{Code, Gate, Refusal};
+use tailgate_policy::{Options, Program};
+use tailgate_sampler::config::{SamplerConfig, TailSampling};
+use tailgate_sampler::core::buffer::{Buffer, SHARDS};
+use tailgate_sampler::core::shard::Settings;
+use tailgate_sampler::hold::{Forwarded, Mode, Sampler};
+use tailgate_sampler::life;
+use tailgate_sampler::members::{Members, Node};
+use tokio_util::sync::CancellationToken;
+
+use crate::observe::Observed;
+use crate::process::{self, Failure};
+use crate::{exporters, members, observe, receivers};
+
+/// Shares of the memory limit, in percent: what is held, what is on its way out, what is coming in.
+const HELD: u64 = 70;
+const OUTGOING: u64 = 15;
+const INCOMING: u64 = 15;
+/// Without `memory_limiter`, the share of the machine's or container's memory, in percent.
+const DEFAULT_SHARE: u64 = 75;
+/// If nobody says how much memory there is.
+const FALLBACK_MEMORY: u64 = 2 << 30;
+/// No limit is so small that one large request would not fit.
+const LEAST_INCOMING: u64 = 64 << 20;
+
+/// How the memory limit is shared out, in bytes.
+#[derive(Debug, Clone, Copy)]
+pub struct Memory {
+    /// For traces that are held.
+    pub held: u64,
+    /// For each exporter's queue.
+    pub outgoing: u64,
+    /// For requests that are being received.
+    pub incoming: u64,
+}
+
+/// Runs a sampler until it is told to stop.
+pub fn run(path: &Path) -> Result<ExitCode, Failure> {
+    let (config, notes) = SamplerConfig::load(&path.to_string_lossy(), &process::env)?;
+    process::print_notes(&notes);
+    let runtime = process::runtime()?;
+    Ok(runtime.block_on(serve(config))?)
+}
+
+/// What `validate` checks beyond the file's text: that the policies compile.
+pub fn check(config: &SamplerConfig) -> Result<(), Failure> {
+    if let Some(sampling) = &config.tail_sampling {
+        program(&sampling.config)?;
+    }
+    Ok(())
+}
+
+async fn serve(config: SamplerConfig) -> anyhow::Result<ExitCode> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+    let shared = &config.shared;
+    let observed = observe::start(shared, "sampler").await?;
+    let memory = Memory::of(shared);
+    let exports = exporters::start(&config.exporters, memory.outgoing as usize, &clock).await?;
+    let held = ByteBudget::new(memory.held);
+    let mode = match &config.tail_sampling {
+        Some(sampling) => {
+            let program = program(&sampling.config)?;
+            Mode::Sample(Buffer::new(&settings(&sampling.config, memory), &program, &held))
+        }
+        None => Mode::Forward(Forwarded::default()),
+    };
+    let sampler = Arc::new(Sampler::new(mode, Arc::new(exports), held, clock.clone()));
+    let identity = members::identity(&shared.tailgate, Role::Sampler)?;
+    let clients = members::clients(&shared.tailgate, &identity, &clock)?;
+    let members = Arc::new(Members::new(clients, shared.tailgate.eject_after, &*clock));
+    let node = Node { sampler: sampler.clone(), members };
+    observed.watch_sampler(&config, &node);
+
+    let stop = CancellationToken::new();
+    tokio::spawn(life::tick(sampler.clone(), stop.clone()));
+    let watch = tokio::spawn(node.clone().watch(stop.clone()));
+    let incoming = ByteBudget::new(memory.incoming);
+    let stop_peers = CancellationToken::new();
+    let peers = match &shared.tailgate.internal {
+        Some(internal) => {
+            let stop = stop_peers.clone();
+            Some(members::serve(internal, identity, node.clone(), &incoming, stop).await?)
+        }
+        None => None,
+    };
+    let receivers =
+        receivers::start(&shared.receivers, &sampler, &incoming, &gate(&sampler)).await?;
+    observed.ready();
+
+    let signal = process::stop_signal().await?;
+    tracing::info!(signal, "stopping");
+    observed.stopping();
+    let deadline = Instant::now() + shared.tailgate.shutdown_timeout;
+    let left = || deadline.saturating_duration_since(Instant::now());
+    receivers.shutdown(left() / 4).await;
+    sampler.stop_accepting();
+    stop_peers.cancel();
+    stop.cancel();
+    let _ = watch.await;
+    let (ledger, lost) = life::drain(&node, left()).await;
+    if let Some(peers) = peers {
+        let _ = tokio::time::timeout(Duration::from_secs(1), peers).await;
+    }
+    Observed::end(observed).await;
+    Ok(process::last_words(&ledger, lost))
+}
+
+/// Nothing is read that would be refused anyway.
+fn gate(sampler: &Arc<Sampler>) -> Gate {
+    let sampler = sampler.clone();
+    Arc::new(move || {
+        let stopping = || Refusal::new(Code::Unavailable, "this sampler is shutting down");
+        sampler.is_stopping().then(stopping)
+    })
+}
+
+fn program(sampling: &TailSampling) -> anyhow::Result<Arc<Program>> {
+    let options =
+        Options { sample_on_first_match: sampling.sample_on_first_match, ..Options::default() };
+    Ok(Arc::new(Program::compile(&sampling.policies, options)?))
+}
+
+fn settings(sampling: &TailSampling, memory: Memory) -> Settings {
+    let after_root = sampling.decision_wait_after_root_received;
+    let share = |size: usize| size.div_ceil(SHARDS);
+    Settings {
+        decision_wait: sampling.decision_wait,
+        wait_after_root: (!after_root.is_zero()).then_some(after_root),
+        max_traces: share(usize::try_from(sampling.num_traces).unwrap_or(usize::MAX)),
+        // One trace must not take the place of all others.
+        max_trace_bytes: (memory.held / 8).clamp(1 << 20, 8 << 20) as u32,
+        sampled_cache: share(sampling.sampled_cache_size),
+        not_sampled_cache: share(sampling.non_sampled_cache_size),
+        ..Settings::default()
+    }
+}
+
+// === impl Memory ===
+
+impl Memory {
+    /// The shares of what the configuration or the machine allows.
+    pub fn of(shared: &Shared) -> Self {
+        let limit = match &shared.memory_limiter {
+            Some(limiter) => limiter.limit_bytes.saturating_sub(limiter.spike_bytes),
+            None => total_memory(Path::new("/")).unwrap_or(FALLBACK_MEMORY) / 100 * DEFAULT_SHARE,
+        };
+        let share = |percent| limit / 100 * percent;
+        Self {
+            held: share(HELD),
+            outgoing: share(OUTGOING),
+            incoming: share(INCOMING).max(LEAST_INCOMING),
+        }
+    }
+}
