@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::faults::Faults;
 use crate::node::Node;
 use crate::spans::{Key, has_error, of_trace};
-use crate::world::Faults;
 
 /// What the clients know, and what was seen on the way.
 pub struct Claims<'a> {
@@ -14,9 +14,11 @@ pub struct Claims<'a> {
     pub ejected: bool,
 }
 
-pub fn check(nodes: &[Node], claims: &Claims<'_>, faults: &Faults) {
+/// What was promised and not kept.
+pub fn check(nodes: &[Node], claims: &Claims<'_>, faults: &Faults) -> Result<(), String> {
     for node in nodes {
-        assert_eq!(node.check_ledger(), 0, "nothing is left in flight");
+        let in_flight = node.check_ledger();
+        ensure(in_flight == 0, || format!("{in_flight} spans are left in flight"))?;
     }
     let mut exported: BTreeMap<Key, u32> = BTreeMap::new();
     for (key, count) in nodes.iter().flat_map(|node| &node.exported) {
@@ -32,15 +34,22 @@ pub fn check(nodes: &[Node], claims: &Claims<'_>, faults: &Faults) {
         }
         if !kept.is_empty() {
             let missing: Vec<_> = acked.difference(&kept).collect();
-            assert!(missing.is_empty(), "trace {trace} was split: {missing:?} missing");
+            let split = || format!("trace {trace} was split: {missing:?} missing");
+            ensure(missing.is_empty(), split)?;
         }
         let complete_before_decision = !faults.few_traces && !faults.little_memory;
         if has_error(trace) && acked.len() > 5 && complete_before_decision && faults.prompt {
-            assert_eq!(kept.len(), acked.len(), "trace {trace} has an error: kept");
+            let dropped = || format!("trace {trace} has an error and was not kept");
+            ensure(kept.len() == acked.len(), dropped)?;
         }
     }
     if !claims.ejected {
         let twice: Vec<_> = exported.iter().filter(|(_, count)| **count > 1).collect();
-        assert!(twice.is_empty(), "exported more than once: {twice:?}");
+        ensure(twice.is_empty(), || format!("exported more than once: {twice:?}"))?;
     }
+    Ok(())
+}
+
+fn ensure(holds: bool, otherwise: impl FnOnce() -> String) -> Result<(), String> {
+    if holds { Ok(()) } else { Err(otherwise()) }
 }

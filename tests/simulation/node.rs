@@ -16,9 +16,10 @@ use tailgate_sampler::core::outbox::{Batch, BatchLimits, Kept, Loss, Outbox, Que
 use tailgate_sampler::core::shard::{Arrived, Outlet, Role, Settings};
 use tailgate_sampler::core::watch::{Verdict, Watch};
 
+use crate::faults::Faults;
 use crate::random::Random;
 use crate::spans::{Key, keys};
-use crate::world::{EJECT_AFTER, Faults};
+use crate::world::EJECT_AFTER;
 
 pub struct Out(RefCell<Outbox>);
 

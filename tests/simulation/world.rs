@@ -11,12 +11,14 @@ use tailgate_loadbalancer::core::{
     MembershipOptions, MembershipState, Outcome, Tables, Target, Timing, Transitions, View,
 };
 use tailgate_proto::{Limits, Scan, TraceId, scan, splice};
-use tailgate_sampler::core::outbox::Batch;
 use tailgate_sampler::core::shard::Role;
 
 use crate::check::{Claims, check};
+use crate::faults::Faults;
 use crate::node::{Node, program};
+use crate::plan::{Plan, Request};
 use crate::random::Random;
+use crate::seen::Seen;
 use crate::spans::{Key, SPANS_PER_TRACE, request};
 
 pub const EJECT_AFTER: Duration = Duration::from_millis(2_500);
@@ -25,72 +27,8 @@ const MS: u64 = 1_000_000;
 /// Faults and arrivals end here; the rest settles after it.
 const QUIET: Nanos = Nanos(8_000 * MS);
 
-/// Which faults a run has.
-#[derive(Clone, Copy)]
-pub struct Faults {
-    pub deduplicate: bool,
-    pub silence: bool,
-    /// Silences may be longer than `eject_after`.
-    pub long_silence: bool,
-    pub little_memory: bool,
-    pub few_traces: bool,
-    pub small_queue: bool,
-    pub backend_fails: bool,
-    pub backend_rejects: bool,
-    pub root_wait: bool,
-    /// All spans of a trace come well before its decision.
-    pub prompt: bool,
-}
-
-impl Faults {
-    pub fn of(seed: u64) -> Self {
-        let bit = |n: u64| (seed / n).is_multiple_of(2);
-        Self {
-            deduplicate: true,
-            silence: !seed.is_multiple_of(4),
-            long_silence: seed.is_multiple_of(3),
-            little_memory: seed.is_multiple_of(7),
-            few_traces: seed.is_multiple_of(5),
-            small_queue: bit(2),
-            backend_fails: bit(4),
-            backend_rejects: seed.is_multiple_of(11),
-            root_wait: seed.is_multiple_of(13),
-            prompt: seed.is_multiple_of(4) && !seed.is_multiple_of(13),
-        }
-    }
-}
-
-/// What happened, over one run or many.
-#[derive(Default)]
-pub struct Seen {
-    pub digest: u64,
-    pub events: u64,
-    pub least_events: u64,
-    pub trace_transitions: BTreeMap<&'static str, u64>,
-    pub part_transitions: BTreeMap<String, u64>,
-    pub outcomes: BTreeMap<&'static str, u64>,
-}
-
-enum Plan {
-    Send,
-    Resend(usize),
-    Deliver { request: usize, attempt: u32, target: Target, fragment: Vec<u8> },
-    Result { request: usize, attempt: u32, from: usize, outcome: Outcome },
-    Due { request: usize },
-    GiveBack { from: usize, to: usize, shard: usize, offers: Vec<(TraceId, u64, Vec<u8>)> },
-    Taken { from: usize, to: usize, shard: usize, traces: Vec<TraceId>, taken: usize },
-    Settle { node: usize, batch: Batch },
-    Fault { node: usize },
-    Tick,
-}
-
-struct Request {
-    keys: Vec<Key>,
-    bytes: Vec<u8>,
-    scan: Scan,
-    delivery: Delivery,
-    resends: u32,
-}
+const GIVE_UP: Nanos = Nanos(18_000 * MS);
+const END: Nanos = Nanos(100_000 * MS);
 
 pub struct World {
     now: Nanos,
@@ -123,7 +61,7 @@ impl World {
         membership.step(Nanos::ZERO, MembershipEvent::Set(names));
         let view = membership.view();
         let program = program();
-        let traces = 40;
+        let traces = 100;
         let mut unsent: Vec<Key> =
             (0..traces).flat_map(|t| (0..SPANS_PER_TRACE).map(move |s| (t, s))).collect();
         if !faults.prompt {
@@ -165,7 +103,8 @@ impl World {
         self.membership.into_tables()
     }
 
-    pub fn run(&mut self) -> Seen {
+    /// What happened; or what was promised and not kept.
+    pub fn run(&mut self) -> Result<Seen, String> {
         while let Some(Reverse((at, number))) = self.plans.pop() {
             self.now = at;
             let plan = self.planned.remove(&number).unwrap();
@@ -179,9 +118,9 @@ impl World {
             }
         }
         let claims = Claims { acked: &self.acked, traces: self.traces, ejected: self.ejected };
-        check(&self.nodes, &claims, &self.faults);
+        check(&self.nodes, &claims, &self.faults)?;
         self.tally();
-        std::mem::take(&mut self.seen)
+        Ok(std::mem::take(&mut self.seen))
     }
 
     fn plan(&mut self, in_ms: u64, plan: Plan) {
@@ -285,6 +224,12 @@ impl World {
     }
 
     fn answer(&mut self, at: usize, answer: &Answer) {
+        let transitions = self.requests[at].delivery.transitions();
+        for transition in Transitions::ALL {
+            let count = u64::from(transitions.of(transition));
+            let name = format!("{transition:?}");
+            *self.seen.part_transitions.entry(name).or_default() += count;
+        }
         match answer {
             Answer::Held { rejected } => {
                 assert_eq!(*rejected, 0);
@@ -301,8 +246,11 @@ impl World {
             Answer::Unavailable { .. } => {
                 self.count("unavailable");
                 self.requests[at].resends += 1;
-                let delay = 100 + self.random.below(400);
-                self.plan(delay, Plan::Resend(at));
+                // A client gives up some time; by then all is well again.
+                if self.now < GIVE_UP {
+                    let delay = 100 + self.random.below(400);
+                    self.plan(delay, Plan::Resend(at));
+                }
             }
         }
     }
@@ -418,7 +366,7 @@ impl World {
         // When all is quiet, time jumps: nothing is left but to forget.
         match self.now {
             now if now < Nanos(25_000 * MS) => self.plan(50, Plan::Tick),
-            now if now < Nanos(100_000 * MS) => self.plan(5_000, Plan::Tick),
+            now if now < END => self.plan(5_000, Plan::Tick),
             _ => {}
         }
     }
@@ -439,40 +387,6 @@ impl World {
             *outcomes.entry("late").or_default() += counts.late;
             *outcomes.entry("decided early: memory").or_default() += counts.decided_early[0];
             *outcomes.entry("decided early: num_traces").or_default() += counts.decided_early[1];
-        }
-        for request in &self.requests {
-            for transition in Transitions::ALL {
-                let count = u64::from(request.delivery.transitions().of(transition));
-                let name = format!("{transition:?}");
-                *self.seen.part_transitions.entry(name).or_default() += count;
-            }
-        }
-    }
-}
-
-impl Seen {
-    pub fn add(&mut self, other: &Seen) {
-        let first = self.events == 0;
-        self.events += other.events;
-        self.least_events = if first { other.events } else { self.least_events.min(other.events) };
-        for (name, count) in &other.trace_transitions {
-            *self.trace_transitions.entry(name).or_default() += count;
-        }
-        for (name, count) in &other.part_transitions {
-            *self.part_transitions.entry(name.clone()).or_default() += count;
-        }
-        for (name, count) in &other.outcomes {
-            *self.outcomes.entry(name).or_default() += count;
-        }
-    }
-
-    pub fn print(&self) {
-        println!("{} events, {} in the shortest run", self.events, self.least_events);
-        let lines = self.trace_transitions.iter().map(|(name, count)| (name.to_string(), count));
-        let parts = self.part_transitions.iter().map(|(name, count)| (name.clone(), count));
-        let outcomes = self.outcomes.iter().map(|(name, count)| (name.to_string(), count));
-        for (name, count) in lines.chain(parts).chain(outcomes) {
-            println!("{count:>10} {name}");
         }
     }
 }

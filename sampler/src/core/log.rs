@@ -164,7 +164,8 @@ impl Log {
         assert!(segment.live >= total, "a record is released once");
         segment.live -= total;
         self.live_bytes -= total as u64;
-        if segment.live == 0 && at.segment != self.open {
+        if segment.live == 0 {
+            // The open one too: an idle shard must not keep what a busy one needs.
             self.free(at.segment);
         }
     }
@@ -200,19 +201,18 @@ impl Log {
         }
         let capacity = total.max(SEGMENT_BYTES);
         let permit = self.budget.try_acquire(capacity as u64).ok_or(Full)?;
-        let sealed = self.open;
         self.last_id += 1;
         self.open = self.last_id;
         let segment = Segment { bytes: Vec::with_capacity(capacity), live: 0, _permit: permit };
         self.capacity += segment.bytes.capacity() as u64;
         self.segments.insert(self.open, segment);
-        if self.segments.get(&sealed).is_some_and(|segment| segment.live == 0) {
-            self.free(sealed);
-        }
         Ok(())
     }
 
     fn free(&mut self, id: u32) {
+        if id == self.open {
+            self.open = 0;
+        }
         if let Some(segment) = self.segments.remove(&id) {
             self.capacity -= segment.bytes.capacity() as u64;
         }
