@@ -7,13 +7,13 @@ use anyhow::Context;
 use tailgate_common::client::{ClientSettings, Compression, OtlpGrpcClient};
 use tailgate_common::clock::Clock;
 use tailgate_common::config;
-use tailgate_common::config::{Named, Queue, Retry, Sizer};
+use tailgate_common::config::{Named, Queue, Sizer};
 use tailgate_common::net::tls::{ClientFiles, Versions, client_config};
 use tailgate_sampler::config::{AwsXray, Exporter};
 use tailgate_sampler::export::xray::{SdkClient, XrayExporter, XraySettings};
 use tailgate_sampler::export::{
     Builder, DebugExporter, Exports, FileExporter, FileSettings, NopExporter, OtlpExporter,
-    QueueSettings, RetrySettings,
+    QueueSettings, Retry,
 };
 use tailgate_xray::Options;
 
@@ -35,23 +35,23 @@ pub async fn start(
             Exporter::AwsXray(aws) => {
                 let client = SdkClient::new(&xray_settings(aws)).await.with_context(context)?;
                 let exporter = XrayExporter::new(&name, client, xray_options(aws), clock.clone());
-                builder.add(&name, exporter, queue(Some(&aws.queue)), retry(&aws.retry))
+                builder.add(&name, exporter, queue(Some(&aws.queue)), aws.retry.clone())
             }
             Exporter::Otlp(otlp) => {
                 let client = otlp_client(otlp).with_context(context)?;
                 let exporter = OtlpExporter::new(&name, client);
-                builder.add(&name, exporter, queue(Some(&otlp.queue)), retry(&otlp.retry))
+                builder.add(&name, exporter, queue(Some(&otlp.queue)), otlp.retry.clone())
             }
             Exporter::File(file) => {
                 let settings = FileSettings { path: file.path.clone(), append: file.append };
                 let exporter = FileExporter::open(&settings).with_context(context)?;
-                builder.add(&name, exporter, queue(None), RetrySettings::default())
+                builder.add(&name, exporter, queue(None), Retry::default())
             }
             Exporter::Debug(_) => {
                 let exporter = DebugExporter::new(&name);
-                builder.add(&name, exporter, queue(None), RetrySettings::default())
+                builder.add(&name, exporter, queue(None), Retry::default())
             }
-            Exporter::Nop => builder.add(&name, NopExporter, queue(None), RetrySettings::default()),
+            Exporter::Nop => builder.add(&name, NopExporter, queue(None), Retry::default()),
         };
     }
     Ok(builder.start(clock.clone()))
@@ -109,17 +109,6 @@ fn queue_settings(queue: Option<&Queue>, bytes: usize) -> QueueSettings {
         Sizer::Requests | Sizer::Items => bytes,
     };
     QueueSettings { bytes, consumers: queue.num_consumers }
-}
-
-fn retry(retry: &Retry) -> RetrySettings {
-    RetrySettings {
-        enabled: retry.enabled,
-        initial_interval: retry.initial_interval,
-        randomization_factor: retry.randomization_factor,
-        multiplier: retry.multiplier,
-        max_interval: retry.max_interval,
-        max_elapsed_time: retry.max_elapsed_time,
-    }
 }
 
 fn xray_settings(aws: &AwsXray) -> XraySettings {

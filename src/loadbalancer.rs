@@ -21,6 +21,9 @@ use crate::process::{self, Failure};
 use crate::sampler::Memory;
 use crate::{exporters, members, observe, receivers};
 
+/// After this the load balancer takes spans whatever answers.
+const CONNECT_WITHIN: Duration = Duration::from_secs(3);
+
 /// Runs a load balancer until it is told to stop.
 pub fn run(path: &Path) -> Result<ExitCode, Failure> {
     let (config, notes) = LoadBalancerConfig::load(&path.to_string_lossy(), &process::env)?;
@@ -80,6 +83,7 @@ async fn serve(config: LoadBalancerConfig) -> anyhow::Result<ExitCode> {
     let incoming = ByteBudget::new(memory.incoming);
     let stopping = Arc::new(AtomicBool::new(false));
     let gate = gate(&stopping);
+    connected(&balancer).await;
     let receivers = receivers::start(&shared.receivers, &balancer, &incoming, &gate).await?;
     observed.ready();
 
@@ -93,6 +97,19 @@ async fn serve(config: LoadBalancerConfig) -> anyhow::Result<ExitCode> {
     observed.end().await;
     // It acknowledges only what a sampler holds, so it can lose nothing.
     Ok(process::last_words(&ledger, 0))
+}
+
+/// Waits a moment for the samplers: before they are connected their deputies would hold for them.
+async fn connected(balancer: &LoadBalancer) {
+    let mut look = tokio::time::interval(Duration::from_millis(20));
+    let all = async {
+        while !balancer.backends().iter().all(|backend| backend.is_connected()) {
+            look.tick().await;
+        }
+    };
+    if tokio::time::timeout(CONNECT_WITHIN, all).await.is_err() {
+        tracing::warn!("not all samplers answer; their deputies hold for them");
+    }
 }
 
 fn gate(stopping: &Arc<AtomicBool>) -> Gate {

@@ -8,7 +8,7 @@ use tailgate_common::config::{LogEncoding, LogLevel, MetricsLevel, Shared};
 use tailgate_common::ledger::Ledger;
 use tailgate_common::receive::{ReceivedSpans, Transport};
 use tailgate_common::telemetry::{
-    Allocator, ExporterSeries, Health, HealthServer, Identity, Latch, LedgerSeries,
+    Allocator, BackendSeries, ExporterSeries, Health, HealthServer, Identity, Latch, LedgerSeries,
     LoadBalancerSeries, LogSettings, Metrics, ProcessorSeries, ReceiverSeries, TailSamplingSeries,
     init_logs, serve_health, serve_metrics, watch_process,
 };
@@ -44,7 +44,7 @@ pub async fn start(shared: &Shared, tier: &str) -> anyhow::Result<Observed> {
         },
         json: telemetry.logs.encoding == LogEncoding::Json,
     })?;
-    let metrics = Metrics::new(&identity(shared, tier))?;
+    let metrics = Metrics::new(&identity(shared, tier));
     watch_process(&metrics, Allocator::Jemalloc, Instant::now());
     let (health, latch) = Health::new();
     let stop = CancellationToken::new();
@@ -122,6 +122,7 @@ impl Observed {
             set_ledger(&ledger, &snapshot.ledger);
             set_receivers(&receivers, node.sampler.received());
             show_sampler(&snapshot, &processor, &tail);
+            tail.timer_latency.set(node.sampler.tick_ms());
             show_exporters(&snapshot, &exporters);
             for (status, condition) in node.sampler.exports().status().into_iter().zip(&failing) {
                 condition.set(status.failure);
@@ -151,8 +152,8 @@ impl Observed {
             exporter.send_failed.absolute(stats.unknown_outcome_spans());
             exporter.enqueue_failed.absolute(stats.enqueue_failed_spans());
             for backend in balancer.backends() {
-                let series =
-                    tailgate_common::telemetry::BackendSeries::new(&all, &backend.member.endpoint);
+                let series = BackendSeries::new(&all, &backend.member.endpoint);
+                series.latency.set(backend.stats.latency());
                 let (ok, failed) = backend.stats.outcomes();
                 series.ok.absolute(ok);
                 series.failed.absolute(failed);

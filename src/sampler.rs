@@ -73,7 +73,7 @@ async fn serve(config: SamplerConfig) -> anyhow::Result<ExitCode> {
             let program = program(&sampling.config)?;
             Mode::Sample(Buffer::new(&settings(&sampling.config, memory), &program, &held))
         }
-        None => Mode::Forward(Forwarded::default()),
+        None => Mode::Forward(Box::<Forwarded>::default()),
     };
     let sampler = Arc::new(Sampler::new(mode, Arc::new(exports), held, clock.clone()));
     let identity = members::identity(&shared.tailgate, Role::Sampler)?;

@@ -1,4 +1,8 @@
-//! Placeholder.
+//! What both tiers share.
+//!
+//! OTLP in ([`receive`], on [`net`]) and out ([`client`]); the internal protocol between the tiers ([`peer`]) and who owns
+//! which trace ([`ownership`]); the byte budget ([`limit`]), the clock seam ([`clock`]) and [`retry`]; the configuration
+//! language ([`config`]); the [`ledger`] and what else is seen from outside ([`telemetry`]).
 
 pub mod client;
 pub mod clock;
@@ -9,4 +13,5 @@ pub mod net;
 pub mod ownership;
 pub mod peer;
 pub mod receive;
+pub mod retry;
 pub mod telemetry;

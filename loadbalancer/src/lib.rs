@@ -20,4 +20,4 @@ pub use self::backend::{Backend, Link};
 pub use self::balancer::{LoadBalancer, Options, Routing};
 pub use self::members::{Backends, Connect, ConnectError};
 pub use self::resolver::{Member, Resolver, StaticResolver};
-pub use self::stats::{BackendStats, Histogram, LATENCY_MS, Reason, Stats};
+pub use self::stats::{BackendStats, Reason, Stats};

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use tailgate_common::ledger::Ledger;
+use tailgate_common::telemetry::{Distribution, Reading, defs};
 
 use crate::core::{Tally, Transition, Transitions};
 
@@ -22,21 +23,11 @@ pub struct Stats {
 }
 
 /// Counters of one backend.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct BackendStats {
     outcomes: [AtomicU64; 2],
-    latency: [AtomicU64; LATENCY_MS.len() + 1],
-    latency_us: AtomicU64,
+    latency: Distribution,
     enqueue_failed: AtomicU64,
-}
-
-/// A histogram as Prometheus wants it.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Histogram {
-    /// Observations at or below each of [`LATENCY_MS`], cumulative; the last is all of them.
-    pub cumulative: [u64; LATENCY_MS.len() + 1],
-    /// Sum, in milliseconds.
-    pub sum_ms: f64,
 }
 
 /// Why spans were not forwarded. The sender knows.
@@ -54,10 +45,6 @@ pub enum Reason {
     /// A backend will never take them.
     Backend,
 }
-
-/// Upper bounds of the latency buckets, in milliseconds: those of the collector's
-/// `otelcol_loadbalancer_backend_latency`.
-pub const LATENCY_MS: [u64; 10] = [5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000];
 
 /// Spans of one request in flight. It counts them until it is dropped, and then what became of
 /// them, in one step: a reader never sees a span twice or not at all.
@@ -209,6 +196,16 @@ impl Drop for InFlight<'_> {
 
 // === impl BackendStats ===
 
+impl Default for BackendStats {
+    fn default() -> Self {
+        Self {
+            outcomes: Default::default(),
+            latency: Distribution::new(&defs::LB_BACKEND_LATENCY),
+            enqueue_failed: AtomicU64::new(0),
+        }
+    }
+}
+
 impl BackendStats {
     /// Parts of requests that it took, and that it did not.
     pub fn outcomes(&self) -> (u64, u64) {
@@ -216,15 +213,9 @@ impl BackendStats {
         (success.load(Ordering::Relaxed), failure.load(Ordering::Relaxed))
     }
 
-    /// Time from sending to the answer, of parts that got one.
-    pub fn latency(&self) -> Histogram {
-        let mut sum = 0;
-        let cumulative = std::array::from_fn(|bucket| {
-            sum += self.latency[bucket].load(Ordering::Relaxed);
-            sum
-        });
-        let sum_ms = self.latency_us.load(Ordering::Relaxed) as f64 / 1e3;
-        Histogram { cumulative, sum_ms }
+    /// Milliseconds from sending to the answer, of parts that got one.
+    pub fn latency(&self) -> Reading {
+        self.latency.read()
     }
 
     /// Spans that the bounded way to it could not take.
@@ -237,10 +228,7 @@ impl BackendStats {
     }
 
     pub(crate) fn answered_after(&self, time: Duration) {
-        let us = u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
-        let bucket = LATENCY_MS.iter().take_while(|ms| us > **ms * 1_000).count();
-        self.latency[bucket].fetch_add(1, Ordering::Relaxed);
-        self.latency_us.fetch_add(us, Ordering::Relaxed);
+        self.latency.record(time.as_secs_f64() * 1e3);
     }
 
     pub(crate) fn enqueue_failed(&self, spans: u32) {
@@ -286,8 +274,8 @@ mod tests {
         for ms in [1, 5, 6, 5_000, 5_001] {
             stats.answered_after(Duration::from_millis(ms));
         }
-        let Histogram { cumulative, sum_ms } = stats.latency();
+        let Reading { cumulative, sum, .. } = stats.latency();
         assert_eq!(cumulative, [2, 3, 3, 3, 3, 3, 3, 3, 3, 4, 5]);
-        assert!((sum_ms - 10_013.0).abs() < 1e-9);
+        assert!((sum - 10_013.0).abs() < 1e-9);
     }
 }

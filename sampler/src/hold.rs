@@ -9,6 +9,7 @@ use tailgate_common::clock::{Clock, Nanos};
 use tailgate_common::ledger::Ledger;
 use tailgate_common::limit::ByteBudget;
 use tailgate_common::receive::{Code, Ingest, ReceivedSpans, Refusal, Reply, Transport};
+use tailgate_common::telemetry::{Distribution, Reading, defs};
 use tailgate_proto::{Limits, Scan, ScanError, scan, splice, spliced_len};
 
 use crate::core::buffer::{Buffer, Outcome, SHARDS, totals};
@@ -28,7 +29,7 @@ pub enum Mode {
     /// Hold traces, and decide.
     Sample(Buffer),
     /// No `tail_sampling` in the pipeline: everything goes to the exporters.
-    Forward(Forwarded),
+    Forward(Box<Forwarded>),
 }
 
 /// The counters of [`Mode::Forward`]; what was offered is with the exporters, in the same breath.
@@ -48,6 +49,8 @@ pub struct Sampler {
     invalid: AtomicU64,
     /// Accepted and refused spans by transport, for the receiver's metrics.
     received: ReceivedSpans,
+    /// Milliseconds of each run of decisions.
+    tick_ms: Distribution,
 }
 
 /// All figures of a sampler at one moment.
@@ -97,6 +100,7 @@ impl Sampler {
             stopping: AtomicBool::new(false),
             invalid: AtomicU64::new(0),
             received: ReceivedSpans::default(),
+            tick_ms: Distribution::new(&defs::TAIL_DECISION_TIMER_LATENCY),
         }
     }
 
@@ -121,6 +125,11 @@ impl Sampler {
     /// Spans by transport.
     pub fn received(&self) -> &ReceivedSpans {
         &self.received
+    }
+
+    /// Milliseconds of the runs of decisions.
+    pub fn tick_ms(&self) -> Reading {
+        self.tick_ms.read()
     }
 
     /// From now on everything that comes is refused.
@@ -156,7 +165,9 @@ impl Sampler {
         for index in 0..SHARDS {
             more |= buffer.shard(index).tick(now, &*self.exports).more;
         }
-        more | self.relieve(buffer, now)
+        more |= self.relieve(buffer, now);
+        self.tick_ms.record(self.clock.now().since(now).as_secs_f64() * 1e3);
+        more
     }
 
     /// Decides the oldest traces early while memory is short; whether it still is.

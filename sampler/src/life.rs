@@ -12,10 +12,15 @@ use crate::members::Node;
 
 /// How often due traces are looked for.
 const TICK: Duration = Duration::from_millis(100);
+/// So long between two ticks, and the process stood still: deputies may hold what came for it.
+const STOOD_STILL: Duration = Duration::from_millis(1_500);
+/// The time they get to give it back before overdue traces are decided without it: to connect, and to look.
+const GIVE_BACK: Duration = Duration::from_secs(3);
 /// How often kept traces that found no room are offered again at the end.
 const RETRY: Duration = Duration::from_millis(20);
 
-/// Decides what is due, until `stop`.
+/// Decides what is due, until `stop`. After a standstill it does so only when the deputies have had time to give back
+/// what they hold.
 pub async fn tick(sampler: Arc<Sampler>, stop: CancellationToken) {
     let mut ticks = tokio::time::interval(TICK);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -37,6 +42,7 @@ pub async fn drain(node: &Node, timeout: Duration) -> (Ledger, u64) {
     let sampler = &node.sampler;
     let deadline = Instant::now() + timeout;
     let lost_before = sampler.snapshot().ledger.lost_spans();
+    sampler.exports().hurry();
     node.leave(timeout / 5).await;
     loop {
         let waiting = sampler.decide_all();

@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use super::endpoint;
 use super::item::Item;
-use super::queue::{Queue, Retry};
+use super::queue::Queue;
 use super::reader::Reader;
 use super::secret::Secret;
 use super::source::Mark;
 use super::tls::ClientTls;
+use crate::retry::Retry;
 
 /// A gRPC client of OTLP with its queue and retries.
 #[derive(Clone, Debug, PartialEq)]

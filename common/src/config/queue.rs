@@ -3,23 +3,7 @@
 use std::time::Duration;
 
 use super::reader::Reader;
-
-/// `retry_on_failure`.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Retry {
-    /// Whether failed requests are tried again; default true.
-    pub enabled: bool,
-    /// Wait before the first retry; default 5 s.
-    pub initial_interval: Duration,
-    /// Share of the wait that is random, 0 to 1; default 0.5.
-    pub randomization_factor: f64,
-    /// Growth of the wait from one retry to the next; default 1.5.
-    pub multiplier: f64,
-    /// Longest wait; default 30 s.
-    pub max_interval: Duration,
-    /// When to give up, counted from the first attempt; zero = never. Default 300 s.
-    pub max_elapsed_time: Duration,
-}
+use crate::retry::Retry;
 
 /// `sending_queue`.
 #[derive(Clone, Debug, PartialEq)]
@@ -52,19 +36,6 @@ const LEAST_INTERVAL: Duration = Duration::from_millis(1);
 const MAX_CONSUMERS: i64 = 10_000;
 
 // === impl Retry ===
-
-impl Default for Retry {
-    fn default() -> Self {
-        Self {
-            enabled: true,
-            initial_interval: Duration::from_secs(5),
-            randomization_factor: 0.5,
-            multiplier: 1.5,
-            max_interval: Duration::from_secs(30),
-            max_elapsed_time: Duration::from_secs(300),
-        }
-    }
-}
 
 impl Retry {
     /// Reads the block; defaults if it is empty.

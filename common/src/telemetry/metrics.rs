@@ -1,19 +1,17 @@
 //! The recorder: series by definition, hooks at each scrape, text for Prometheus.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use ::http::{Response, StatusCode, header};
-use metrics::{
-    Counter, Gauge, Histogram, Key, KeyName, Label, Level, Metadata, Recorder, SharedString,
-};
-use metrics_exporter_prometheus::{
-    BuildError, Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder,
-};
+use metrics::{Counter, Gauge, Key, KeyName, Label, Level, Metadata, Recorder, SharedString};
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
 use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 
+use super::distribution::{Distribution, Reading};
 use super::http::{BindError, Server, text};
 use super::names::{ALL, Def, Kind, defs};
 
@@ -32,10 +30,15 @@ pub struct Identity {
 #[derive(Clone)]
 pub struct Metrics(Arc<Inner>);
 
+/// A histogram that is counted elsewhere and copied at each scrape.
+#[derive(Debug, Clone)]
+pub struct DistributionSeries(Arc<Mutex<Reading>>);
+
 /// A counter with a fraction.
 #[derive(Debug, Clone, Default)]
 pub struct FloatCounter(Arc<AtomicU64>);
 
+type ByLabels = BTreeMap<String, DistributionSeries>;
 type Hook = Box<dyn Fn() + Send + Sync>;
 
 struct Inner {
@@ -43,6 +46,8 @@ struct Inner {
     handle: PrometheusHandle,
     identity: [(&'static str, String); 3],
     floats: Mutex<Vec<(Def, FloatCounter)>>,
+    /// By name, then by the labels as they are written.
+    distributions: Mutex<BTreeMap<&'static str, (Def, ByLabels)>>,
     /// Held while they run and the text is made: a scrape is one snapshot.
     hooks: Mutex<Vec<Hook>>,
 }
@@ -74,8 +79,8 @@ fn escape(value: &str) -> String {
 // === impl Metrics ===
 
 impl Metrics {
-    /// No series yet but `target_info`. Fails only if a definition has no buckets.
-    pub fn new(identity: &Identity) -> Result<Self, BuildError> {
+    /// No series yet but `target_info`.
+    pub fn new(identity: &Identity) -> Self {
         let identity = [
             ("service_name", identity.name.clone()),
             ("service_instance_id", identity.instance_id.clone()),
@@ -85,12 +90,6 @@ impl Metrics {
         for (key, value) in &identity {
             builder = builder.add_global_label(*key, value);
         }
-        for def in ALL {
-            if let Kind::Histogram(buckets) = def.kind {
-                builder =
-                    builder.set_buckets_for_metric(Matcher::Full(def.name.into()), buckets)?;
-            }
-        }
         let recorder = builder.build_recorder();
         for def in ALL {
             let (name, unit) = (KeyName::from_const_str(def.name), Some(def.unit));
@@ -98,16 +97,18 @@ impl Metrics {
             match def.kind {
                 Kind::Counter | Kind::FloatCounter => recorder.describe_counter(name, unit, help),
                 Kind::Gauge => recorder.describe_gauge(name, unit, help),
-                Kind::Histogram(_) => recorder.describe_histogram(name, unit, help),
+                Kind::Histogram(_) => {}
             }
         }
         let handle = recorder.handle();
         // Shows the descriptions.
         handle.run_upkeep();
         let (floats, hooks) = (Mutex::default(), Mutex::default());
-        let metrics = Self(Arc::new(Inner { recorder, handle, identity, floats, hooks }));
+        let distributions = Mutex::default();
+        let metrics =
+            Self(Arc::new(Inner { recorder, handle, identity, floats, distributions, hooks }));
         metrics.gauge(&defs::TARGET_INFO, &[]).set(1.0);
-        Ok(metrics)
+        metrics
     }
 
     /// The counter with these label values, in the order of the definition.
@@ -127,9 +128,11 @@ impl Metrics {
     }
 
     /// The histogram with these label values.
-    pub fn histogram(&self, def: &Def, values: &[&str]) -> Histogram {
-        debug_assert!(matches!(def.kind, Kind::Histogram(_)));
-        self.0.recorder.register_histogram(&key(def, values), &METADATA)
+    pub fn distribution(&self, def: &Def, values: &[&str]) -> DistributionSeries {
+        let mut all = self.0.distributions.lock();
+        let (_, series) = all.entry(def.name).or_insert_with(|| (*def, BTreeMap::new()));
+        let empty = || DistributionSeries(Arc::new(Mutex::new(Distribution::new(def).read())));
+        series.entry(self.labels(def, values)).or_insert_with(empty).clone()
     }
 
     /// The counter with a fraction; such have no labels of their own.
@@ -158,23 +161,56 @@ impl Metrics {
         for (def, counter) in self.0.floats.lock().iter() {
             self.render_float(def, counter, &mut out);
         }
+        for (def, series) in self.0.distributions.lock().values() {
+            render_distribution(def, series, &mut out);
+        }
         out
     }
 
+    /// All labels, as they are written between the braces.
+    fn labels(&self, def: &Def, values: &[&str]) -> String {
+        let pair = |key: &str, value: &str| format!("{key}=\"{}\"", escape(value));
+        let own = def.labels.iter().zip(values).map(|(key, value)| pair(key, value));
+        let all = self.0.identity.iter().map(|(key, value)| pair(key, value)).chain(own);
+        all.collect::<Vec<_>>().join(",")
+    }
+
     fn render_float(&self, Def { name, help, .. }: &Def, value: &FloatCounter, out: &mut String) {
-        let pair = |(key, value): &(&str, String)| format!("{key}=\"{}\"", escape(value));
-        let labels: Vec<_> = self.0.identity.iter().map(pair).collect();
-        let (labels, value) = (labels.join(","), value.get());
+        let (labels, value) = (self.labels(&defs::PROCESS_UPTIME, &[]), value.get());
         // Writing to a string does not fail.
         let _ = writeln!(out, "# HELP {name} {help}\n# TYPE {name} counter");
         let _ = writeln!(out, "{name}{{{labels}}} {value}\n");
     }
 }
 
+fn render_distribution(Def { name, help, .. }: &Def, series: &ByLabels, out: &mut String) {
+    // Writing to a string does not fail.
+    let _ = writeln!(out, "# HELP {name} {help}\n# TYPE {name} histogram");
+    for (labels, series) in series {
+        let Reading { bounds, cumulative, sum } = &*series.0.lock();
+        let bounds = bounds.iter().map(f64::to_string).chain(["+Inf".to_owned()]);
+        for (bound, count) in bounds.zip(cumulative) {
+            let _ = writeln!(out, "{name}_bucket{{{labels},le=\"{bound}\"}} {count}");
+        }
+        let count = cumulative.last().copied().unwrap_or_default();
+        let _ = writeln!(out, "{name}_sum{{{labels}}} {sum}\n{name}_count{{{labels}}} {count}");
+    }
+    out.push('\n');
+}
+
 fn key(def: &Def, values: &[&str]) -> Key {
     debug_assert_eq!(def.labels.len(), values.len(), "{}", def.name);
     let label = |(key, value): (&&'static str, &&str)| Label::new(*key, (*value).to_owned());
     Key::from_parts(def.name, def.labels.iter().zip(values).map(label).collect::<Vec<_>>())
+}
+
+// === impl DistributionSeries ===
+
+impl DistributionSeries {
+    /// Now it is this.
+    pub fn set(&self, reading: Reading) {
+        *self.0.lock() = reading;
+    }
 }
 
 // === impl FloatCounter ===

@@ -4,6 +4,7 @@
 //! hooks at each scrape, which copy those counters into series that were resolved, and shown as 0,
 //! from the start.
 
+mod distribution;
 mod health;
 mod http;
 mod logs;
@@ -12,10 +13,11 @@ mod names;
 mod process;
 mod series;
 
+pub use self::distribution::{Distribution, Reading};
 pub use self::health::{Condition, Health, HealthServer, Latch, serve_health};
 pub use self::http::{BindError, Server};
 pub use self::logs::{LogError, LogSettings, init_logs};
-pub use self::metrics::{FloatCounter, Identity, Metrics, serve_metrics};
+pub use self::metrics::{DistributionSeries, FloatCounter, Identity, Metrics, serve_metrics};
 pub use self::names::{ALL, Def, Kind};
 pub use self::process::{Allocator, watch_process};
 pub use self::series::{

@@ -1,8 +1,8 @@
 //! The series of a component, resolved together, so that all of them are there from the start.
 
-use metrics::{Counter, Gauge, Histogram};
+use metrics::{Counter, Gauge};
 
-use super::metrics::Metrics;
+use super::metrics::{DistributionSeries, Metrics};
 use super::names::defs;
 
 /// One receiver and transport (`grpc`, `http`).
@@ -78,15 +78,15 @@ pub struct TailSamplingSeries {
     /// Spans that followed a remembered decision to drop.
     pub released_not_sampled: Counter,
     /// Milliseconds of a run of decisions.
-    pub timer_latency: Histogram,
+    pub timer_latency: DistributionSeries,
     /// Seconds from a decision to a late span.
-    pub late_span_age: Histogram,
+    pub late_span_age: DistributionSeries,
     /// Evaluations that failed.
     pub evaluation_errors: Counter,
     /// Traces decided before their time.
     pub dropped_too_early: Counter,
     /// Seconds from a trace's first span to its removal.
-    pub removal_age: Histogram,
+    pub removal_age: DistributionSeries,
     /// Traces held now.
     pub traces_on_memory: Gauge,
     /// Traces over the size limit.
@@ -114,7 +114,7 @@ pub struct BackendSeries {
     /// Parts it did not take.
     pub failed: Counter,
     /// Milliseconds to its answer.
-    pub latency: Histogram,
+    pub latency: DistributionSeries,
 }
 
 /// The ledger: one gauge per outcome and reason.
@@ -197,11 +197,11 @@ impl TailSamplingSeries {
             new_traces: counter(&defs::TAIL_NEW_TRACE_ID_RECEIVED),
             released_sampled: early("true"),
             released_not_sampled: early("false"),
-            timer_latency: metrics.histogram(&defs::TAIL_DECISION_TIMER_LATENCY, &[]),
-            late_span_age: metrics.histogram(&defs::TAIL_LATE_SPAN_AGE, &[]),
+            timer_latency: metrics.distribution(&defs::TAIL_DECISION_TIMER_LATENCY, &[]),
+            late_span_age: metrics.distribution(&defs::TAIL_LATE_SPAN_AGE, &[]),
             evaluation_errors: counter(&defs::TAIL_POLICY_EVALUATION_ERROR),
             dropped_too_early: counter(&defs::TAIL_TRACE_DROPPED_TOO_EARLY),
-            removal_age: metrics.histogram(&defs::TAIL_TRACE_REMOVAL_AGE, &[]),
+            removal_age: metrics.distribution(&defs::TAIL_TRACE_REMOVAL_AGE, &[]),
             traces_on_memory: metrics.gauge(&defs::TAIL_TRACES_ON_MEMORY, &[]),
             dropped_too_large: counter(&defs::TAIL_TRACES_DROPPED_TOO_LARGE),
         }
@@ -249,7 +249,7 @@ impl BackendSeries {
         Self {
             ok: outcome("true"),
             failed: outcome("false"),
-            latency: metrics.histogram(&defs::LB_BACKEND_LATENCY, &[endpoint]),
+            latency: metrics.distribution(&defs::LB_BACKEND_LATENCY, &[endpoint]),
         }
     }
 }

@@ -16,7 +16,7 @@ use super::*;
 fn metrics() -> Metrics {
     let identity =
         Identity { name: "tailgate".into(), instance_id: "a \"b\"".into(), version: "1.2".into() };
-    Metrics::new(&identity).unwrap()
+    Metrics::new(&identity)
 }
 
 /// Status and body.

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use tailgate_common::config::{Queue, Reader, Retry};
+use tailgate_common::config::{Queue, Reader};
+use tailgate_common::retry::Retry;
 
 /// `exporters.awsxray`. Empty texts are keys that were not given.
 #[derive(Clone, Debug, PartialEq)]

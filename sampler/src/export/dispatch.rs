@@ -8,7 +8,7 @@ use tailgate_common::clock::Nanos;
 use tokio::task::{JoinError, JoinSet};
 
 use super::exports::{LaneState, Shared};
-use super::{Attempt, Exporter, Job, RetrySettings};
+use super::{Attempt, Exporter, Job, Retry};
 use crate::core::outbox::{Batch, Loss, Reason};
 
 /// One exporter and its place among the others.
@@ -16,7 +16,7 @@ pub(super) struct Lane<E> {
     shared: Arc<Shared>,
     index: usize,
     exporter: Arc<E>,
-    retry: Arc<RetrySettings>,
+    retry: Arc<Retry>,
 }
 
 /// A batch that is out. Dropped without being settled (its task died), it goes back to its queue.
@@ -74,12 +74,7 @@ impl<E> Clone for Lane<E> {
 }
 
 impl<E: Exporter> Lane<E> {
-    pub(super) fn new(
-        shared: Arc<Shared>,
-        index: usize,
-        exporter: E,
-        retry: RetrySettings,
-    ) -> Self {
+    pub(super) fn new(shared: Arc<Shared>, index: usize, exporter: E, retry: Retry) -> Self {
         Self { shared, index, exporter: Arc::new(exporter), retry: Arc::new(retry) }
     }
 

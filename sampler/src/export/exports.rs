@@ -10,7 +10,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::dispatch::{self, Lane};
-use super::{Exporter, QueueSettings, RetrySettings};
+use super::{Exporter, QueueSettings, Retry};
 use crate::core::outbox::{BatchLimits, Kept, Outbox, OutboxCounts, QueueLimits, Reason};
 
 /// Collects the exporters of a pipeline.
@@ -87,7 +87,7 @@ impl Builder {
         name: impl Into<String>,
         exporter: impl Exporter,
         queue: QueueSettings,
-        retry: RetrySettings,
+        retry: Retry,
     ) -> Self {
         self.queues.push(QueueLimits { bytes: queue.bytes, batches: queue.consumers.max(1) });
         self.lanes.push(LaneSpec { name: name.into(), limits: exporter.limits() });

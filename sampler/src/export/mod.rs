@@ -11,7 +11,6 @@ mod exports;
 mod file;
 mod nop;
 mod otlp;
-mod retry;
 pub mod xray;
 
 use std::future::Future;
@@ -26,7 +25,7 @@ pub use exports::{Builder, ExporterStatus, Exports};
 pub use file::{FileExporter, FileSettings};
 pub use nop::NopExporter;
 pub use otlp::{OtlpClient, OtlpExporter, SendOutcome};
-pub use retry::RetrySettings;
+pub use tailgate_common::retry::Retry;
 
 /// Why an exporter could not be set up.
 #[derive(Debug, Error)]

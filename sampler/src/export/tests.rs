@@ -54,11 +54,11 @@ pub(super) fn kept(trace: u32, spans: u32) -> Kept {
 }
 
 /// Retries at once, for ever.
-pub(super) fn eager() -> RetrySettings {
-    RetrySettings {
+pub(super) fn eager() -> Retry {
+    Retry {
         initial_interval: Duration::from_millis(2),
         max_interval: Duration::from_millis(20),
-        ..RetrySettings::default()
+        ..Retry::default()
     }
 }
 
@@ -194,7 +194,7 @@ async fn a_file_has_one_line_per_batch() {
 async fn a_file_that_cannot_be_written_is_tried_again() {
     let full = FileSettings { path: "/dev/full".into(), append: true };
     let file = FileExporter::open(&full).unwrap();
-    let brief = RetrySettings { max_elapsed_time: Duration::from_millis(50), ..eager() };
+    let brief = Retry { max_elapsed_time: Duration::from_millis(50), ..eager() };
     let exports = Builder::new()
         .add("file", file, QueueSettings::default(), brief)
         .start(Arc::new(SystemClock::new()));

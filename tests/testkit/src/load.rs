@@ -154,6 +154,11 @@ impl Load {
         &self.progress
     }
 
+    /// Requests from this number on have not been sent yet.
+    pub fn begun(&self) -> u64 {
+        self.next.load(Relaxed)
+    }
+
     /// Begins no more requests; those under way still get their outcome.
     pub fn stop(&self) {
         self.stop.store(true, Relaxed);

@@ -75,8 +75,12 @@ impl Spec {
         for (name, content) in &self.files {
             fs::write(dir.path().join(name), content)?;
         }
-        // The child runs elsewhere, so a relative path has to be resolved here.
-        let program = fs::canonicalize(&self.program).unwrap_or_else(|_| self.program.clone());
+        // The child runs elsewhere, so a relative path has to be resolved here; not its links, as
+        // the Python of a virtual environment is one. A bare name is looked up in PATH.
+        let program = match self.program.components().count() {
+            1 => self.program.clone(),
+            _ => std::path::absolute(&self.program)?,
+        };
         let name = program.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let first = self.args.first().filter(|a| !a.starts_with('-'));
         let child = Command::new(&program)

@@ -9,12 +9,14 @@ mod service;
 pub use record::Received;
 
 use anyhow::Context as _;
+use http::HeaderValue;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
 use parking_lot::Mutex;
 use record::Store;
 use serde::Serialize;
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -86,6 +88,7 @@ struct Shared {
     store: Mutex<Store>,
     refused: AtomicU64,
     malformed: AtomicU64,
+    encodings: Mutex<BTreeMap<String, u64>>,
 }
 
 // === impl Sink ===
@@ -103,6 +106,7 @@ impl Sink {
             store: Mutex::new(Store::new(keep)?),
             refused: AtomicU64::new(0),
             malformed: AtomicU64::new(0),
+            encodings: Mutex::default(),
         });
         let server = tokio::spawn(serve(listener, shared.clone()));
         Ok(Sink { addr, shared, server })
@@ -136,6 +140,11 @@ impl Sink {
         self.shared.store.lock().received()
     }
 
+    /// Requests that came, by how they were compressed.
+    pub fn encodings(&self) -> BTreeMap<String, u64> {
+        self.shared.encodings.lock().clone()
+    }
+
     /// Serves until the process ends.
     ///
     /// # Errors
@@ -154,6 +163,11 @@ impl Drop for Sink {
 // === impl Shared ===
 
 impl Shared {
+    fn came(&self, encoding: Option<&HeaderValue>) {
+        let name = encoding.and_then(|e| e.to_str().ok()).filter(|e| *e != "identity");
+        *self.encodings.lock().entry(name.unwrap_or("none").to_owned()).or_default() += 1;
+    }
+
     fn stats(&self) -> Stats {
         let stats = self.store.lock().stats();
         let (refused, malformed) = (self.refused.load(Relaxed), self.malformed.load(Relaxed));

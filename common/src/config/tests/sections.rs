@@ -1,5 +1,6 @@
 //! The shared sections: every key, every default.
 
+use crate::retry::Retry;
 use std::path::PathBuf;
 use std::time::Duration;
 

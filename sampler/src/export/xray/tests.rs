@@ -128,7 +128,7 @@ async fn a_dead_endpoint_loses_exactly_what_was_held() {
 #[tokio::test]
 async fn gives_up_if_told_so() {
     let server = XrayServer::start(std::iter::repeat_n(Fault::Throttle, 100_000)).await;
-    let brief = super::super::RetrySettings { enabled: false, ..eager() };
+    let brief = super::super::Retry { enabled: false, ..eager() };
     let exports = Builder::new()
         .add("awsxray", exporter(&server.url()).await, QueueSettings::default(), brief)
         .start(Arc::new(SystemClock::new()));

@@ -43,12 +43,16 @@ pub(super) async fn answer(
         _ if grpc => {
             let encoding = head.headers.get("grpc-encoding");
             let message = unframe(&body).and_then(|(compressed, message)| {
-                decompress(encoding.filter(|_| compressed), message)
+                let encoding = encoding.filter(|_| compressed);
+                shared.came(encoding);
+                decompress(encoding, message)
             });
             grpc_answer(export(message, &shared).await)
         }
         "/v1/traces" => {
-            let message = decompress(head.headers.get("content-encoding"), body);
+            let encoding = head.headers.get("content-encoding");
+            shared.came(encoding);
+            let message = decompress(encoding, body);
             http_answer(export(message, &shared).await)
         }
         _ => text(StatusCode::NOT_FOUND, "not found"),

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 /// `retry_on_failure`.
 #[derive(Debug, Clone, PartialEq)]
-pub struct RetrySettings {
+pub struct Retry {
     /// Off: one attempt, then lost.
     pub enabled: bool,
     /// The first wait.
@@ -24,9 +24,9 @@ pub struct RetrySettings {
     pub max_elapsed_time: Duration,
 }
 
-// === impl RetrySettings ===
+// === impl Retry ===
 
-impl Default for RetrySettings {
+impl Default for Retry {
     fn default() -> Self {
         Self {
             enabled: true,
@@ -39,7 +39,7 @@ impl Default for RetrySettings {
     }
 }
 
-impl RetrySettings {
+impl Retry {
     /// How long to wait before the next attempt, or `None` to give up. `failures` have been in a
     /// row (from 1), `elapsed` is the time since the first attempt, `chance` is anywhere in [0, 1).
     pub fn delay(
@@ -72,8 +72,8 @@ mod tests {
 
     const SECOND: Duration = Duration::from_secs(1);
 
-    fn settings() -> RetrySettings {
-        RetrySettings { initial_interval: SECOND, multiplier: 2.0, ..Default::default() }
+    fn settings() -> Retry {
+        Retry { initial_interval: SECOND, multiplier: 2.0, ..Default::default() }
     }
 
     #[test]
@@ -102,10 +102,10 @@ mod tests {
     fn gives_up_only_if_told_so() {
         let year = SECOND * 86_400 * 365;
         assert!(settings().delay(9, year, None, 0.5).is_some());
-        let brief = RetrySettings { max_elapsed_time: 10 * SECOND, ..settings() };
+        let brief = Retry { max_elapsed_time: 10 * SECOND, ..settings() };
         assert!(brief.delay(1, 9 * SECOND, None, 0.5).is_some());
         assert_eq!(brief.delay(1, 10 * SECOND, None, 0.5), None);
-        let off = RetrySettings { enabled: false, ..settings() };
+        let off = Retry { enabled: false, ..settings() };
         assert_eq!(off.delay(1, Duration::ZERO, None, 0.5), None);
     }
 }
