@@ -83,11 +83,12 @@ async fn serve(config: LoadBalancerConfig) -> anyhow::Result<ExitCode> {
     let incoming = ByteBudget::new(memory.incoming);
     let stopping = Arc::new(AtomicBool::new(false));
     let gate = gate(&stopping);
+    let mut signal = process::StopSignal::new()?;
     connected(&balancer).await;
     let receivers = receivers::start(&shared.receivers, &balancer, &incoming, &gate).await?;
     observed.ready();
 
-    let signal = process::stop_signal().await?;
+    let signal = signal.wait().await;
     tracing::info!(signal, "stopping");
     observed.stopping();
     let deadline = Instant::now() + tailgate.shutdown_timeout;

@@ -7,7 +7,7 @@ use anyhow::Context;
 use tailgate_common::config::{ConfigErrors, Note};
 use tailgate_common::ledger::Ledger;
 use tokio::runtime::Runtime;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// The configuration has errors (`EX_CONFIG` of sysexits.h).
 pub const EXIT_CONFIG: u8 = 78;
@@ -28,14 +28,10 @@ pub fn runtime() -> Result<Runtime, Failure> {
     runtime.context("cannot start the runtime").map_err(Failure::Other)
 }
 
-/// Waits for SIGTERM or SIGINT.
-pub async fn stop_signal() -> anyhow::Result<&'static str> {
-    let mut terminate = signal(SignalKind::terminate()).context("cannot wait for SIGTERM")?;
-    let mut interrupt = signal(SignalKind::interrupt()).context("cannot wait for SIGINT")?;
-    tokio::select! {
-        _ = terminate.recv() => Ok("SIGTERM"),
-        _ = interrupt.recv() => Ok("SIGINT"),
-    }
+/// SIGTERM and SIGINT, caught from when it is made.
+pub struct StopSignal {
+    terminate: Signal,
+    interrupt: Signal,
 }
 
 /// The process's environment, as the configuration reads it.
@@ -60,6 +56,26 @@ pub fn last_words(ledger: &Ledger, lost: u64) -> ExitCode {
     match ledger.is_balanced() {
         true => ExitCode::SUCCESS,
         false => ExitCode::FAILURE,
+    }
+}
+
+// === impl StopSignal ===
+
+impl StopSignal {
+    /// From now on these signals do not end the process by themselves.
+    pub fn new() -> anyhow::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate()).context("cannot wait for SIGTERM")?,
+            interrupt: signal(SignalKind::interrupt()).context("cannot wait for SIGINT")?,
+        })
+    }
+
+    /// Waits for one of them; its name.
+    pub async fn wait(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.interrupt.recv() => "SIGINT",
+        }
     }
 }
 

@@ -23,10 +23,13 @@ use crate::observe::Observed;
 use crate::process::{self, Failure};
 use crate::{exporters, members, observe, receivers};
 
-/// Shares of the memory limit, in percent: what is held, what is on its way out, what is coming in.
-const HELD: u64 = 70;
+/// Shares of the memory limit, in percent: what is held, what is on its way out, what is coming in from clients, and
+/// as much from load balancers.
+const HELD: u64 = 65;
 const OUTGOING: u64 = 15;
-const INCOMING: u64 = 15;
+const INCOMING: u64 = 10;
+/// What a remembered decision takes, in bytes: entry, map and list.
+const CACHE_ENTRY: u64 = 104;
 /// Without `memory_limiter`, the share of the machine's or container's memory, in percent.
 const DEFAULT_SHARE: u64 = 75;
 /// If nobody says how much memory there is.
@@ -41,7 +44,7 @@ pub struct Memory {
     pub held: u64,
     /// For each exporter's queue.
     pub outgoing: u64,
-    /// For requests that are being received.
+    /// For requests that are being received; again as much for what load balancers deliver.
     pub incoming: u64,
 }
 
@@ -67,7 +70,7 @@ async fn serve(config: SamplerConfig) -> anyhow::Result<ExitCode> {
     let observed = observe::start(shared, "sampler").await?;
     let memory = Memory::of(shared);
     let exports = exporters::start(&config.exporters, memory.outgoing as usize, &clock).await?;
-    let held = ByteBudget::new(memory.held);
+    let held = ByteBudget::new(memory.held - caches(&config).min(memory.held / 2));
     let mode = match &config.tail_sampling {
         Some(sampling) => {
             let program = program(&sampling.config)?;
@@ -82,15 +85,18 @@ async fn serve(config: SamplerConfig) -> anyhow::Result<ExitCode> {
     let node = Node { sampler: sampler.clone(), members };
     observed.watch_sampler(&config, &node);
 
+    let mut signal = process::StopSignal::new()?;
     let stop = CancellationToken::new();
-    tokio::spawn(life::tick(sampler.clone(), stop.clone()));
-    let watch = tokio::spawn(node.clone().watch(stop.clone()));
+    let mut tick = tokio::spawn(life::tick(sampler.clone(), stop.clone()));
+    let mut watch = tokio::spawn(node.clone().watch(stop.clone()));
     let incoming = ByteBudget::new(memory.incoming);
     let stop_peers = CancellationToken::new();
     let peers = match &shared.tailgate.internal {
         Some(internal) => {
             let stop = stop_peers.clone();
-            Some(members::serve(internal, identity, node.clone(), &incoming, stop).await?)
+            // A budget of their own: slow clients must not keep load balancers out.
+            let budget = ByteBudget::new(memory.incoming);
+            Some(members::serve(internal, identity, node.clone(), &budget, stop).await?)
         }
         None => None,
     };
@@ -98,9 +104,15 @@ async fn serve(config: SamplerConfig) -> anyhow::Result<ExitCode> {
         receivers::start(&shared.receivers, &sampler, &incoming, &gate(&sampler)).await?;
     observed.ready();
 
-    let signal = process::stop_signal().await?;
+    let signal = tokio::select! {
+        signal = signal.wait() => signal,
+        // They end at `stop` only; without them nothing is decided, and nothing given back.
+        ended = &mut tick => anyhow::bail!("decisions have ended: {ended:?}"),
+        ended = &mut watch => anyhow::bail!("the watch over members has ended: {ended:?}"),
+    };
     tracing::info!(signal, "stopping");
     observed.stopping();
+    let lost_before = sampler.snapshot().ledger.lost_spans();
     let deadline = Instant::now() + shared.tailgate.shutdown_timeout;
     let left = || deadline.saturating_duration_since(Instant::now());
     receivers.shutdown(left() / 4).await;
@@ -108,12 +120,12 @@ async fn serve(config: SamplerConfig) -> anyhow::Result<ExitCode> {
     stop_peers.cancel();
     stop.cancel();
     let _ = watch.await;
-    let (ledger, lost) = life::drain(&node, left()).await;
+    let ledger = life::drain(&node, left()).await;
     if let Some(peers) = peers {
         let _ = tokio::time::timeout(Duration::from_secs(1), peers).await;
     }
     Observed::end(observed).await;
-    Ok(process::last_words(&ledger, lost))
+    Ok(process::last_words(&ledger, ledger.lost_spans() - lost_before))
 }
 
 /// Nothing is read that would be refused anyway.
@@ -123,6 +135,14 @@ fn gate(sampler: &Arc<Sampler>) -> Gate {
         let stopping = || Refusal::new(Code::Unavailable, "this sampler is shutting down");
         sampler.is_stopping().then(stopping)
     })
+}
+
+/// Bytes that remembered decisions may take.
+fn caches(config: &SamplerConfig) -> u64 {
+    let entries = |sampling: &TailSampling| {
+        (sampling.sampled_cache_size + sampling.non_sampled_cache_size) as u64
+    };
+    config.tail_sampling.as_ref().map_or(0, |named| entries(&named.config)) * CACHE_ENTRY
 }
 
 fn program(sampling: &TailSampling) -> anyhow::Result<Arc<Program>> {

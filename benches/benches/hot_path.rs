@@ -131,7 +131,7 @@ fn policy(c: &mut Criterion) {
 struct Nowhere;
 
 impl Outlet for Nowhere {
-    fn has_room(&self, _: usize) -> bool {
+    fn has_room(&self) -> bool {
         true
     }
 

@@ -43,10 +43,14 @@ pub(crate) struct Keeper {
     clock: Arc<dyn Clock>,
     stats: Arc<Stats>,
     updates: watch::Receiver<Arc<[Member]>>,
+    looked: Nanos,
 }
 
 /// How often members are looked at; far below `silent_after`.
 const LOOK: Duration = Duration::from_millis(50);
+/// So long between two looks, and it was this process that stood still: that it has heard nobody
+/// says nothing about the members.
+const STOOD_STILL: Duration = Duration::from_secs(1);
 
 // === impl Backends ===
 
@@ -110,7 +114,8 @@ impl Keeper {
         };
         let membership = Membership::new(options, Tables::default());
         let updates = resolver.watch();
-        let mut keeper = Self { membership, backends: Vec::new(), kind, clock, stats, updates };
+        let (backends, looked) = (Vec::new(), clock.now());
+        let mut keeper = Self { membership, backends, kind, clock, stats, updates, looked };
         keeper.resolve();
         let snapshot = Arc::new(ArcSwap::from_pointee(keeper.snapshot()));
         (keeper, snapshot)
@@ -212,10 +217,14 @@ impl Keeper {
 
     fn look(&mut self) -> bool {
         let now = self.clock.now();
+        let stood_still = now.since(self.looked) >= STOOD_STILL;
+        self.looked = now;
         let mut changes = Vec::new();
         for backend in &self.backends {
             let Link::Peer(client) = &backend.link else { continue };
-            if let Some(at) = client.last_heard() {
+            let presumed = stood_still && !self.membership.is_ejected(backend.id);
+            let heard = if presumed { Some(now) } else { client.last_heard() };
+            if let Some(at) = heard {
                 changes.extend(self.membership.step(now, MembershipEvent::Heard(backend.id, at)));
             }
         }

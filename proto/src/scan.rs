@@ -15,7 +15,7 @@ use crate::wire::{Field, Fields, Wire, WireError};
 /// What a request may contain.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
-    /// Spans in one request.
+    /// Spans in one request; and as many resources and scopes.
     pub max_spans: usize,
     /// Size of one span, in bytes.
     pub max_span_bytes: usize,
@@ -37,6 +37,20 @@ pub enum ScanError {
     #[error("more than {limit} spans in one request; send smaller batches")]
     TooManySpans {
         /// [`Limits::max_spans`].
+        limit: usize,
+    },
+    /// Too many resources and scopes.
+    #[error("more than {limit} resources and scopes in one request; send smaller batches")]
+    TooManyScopes {
+        /// [`Limits::max_spans`].
+        limit: usize,
+    },
+    /// Resources and scopes are held once for each trace with spans of them.
+    #[error("resources and scopes repeated for each trace take {bytes} bytes, limit {limit}")]
+    Headers {
+        /// What they would take.
+        bytes: usize,
+        /// What they may, for a request of this size.
         limit: usize,
     },
     /// Offsets are kept in 32 bits.
@@ -141,6 +155,13 @@ impl Limits {
         Self { check_inside: false, ..Self::default() }
     }
 
+    /// For spans that were held already: whatever they are, they are not refused now.
+    pub fn held() -> Self {
+        let max = usize::MAX;
+        let limits = Self { max_spans: max, max_span_bytes: max, ..Self::trusted() };
+        Self { max_header_bytes: max, ..limits }
+    }
+
     /// Levels of messages: event or resource, pair, value, and two for each value inside a value.
     fn levels(&self) -> usize {
         3 + 2 * self.max_depth
@@ -190,6 +211,7 @@ impl Scan {
     }
 
     fn scan_resource(&mut self, part: Part<'_>, limits: &Limits) -> Result<(), ScanError> {
+        self.check_groups(limits)?;
         let (header, fault) = self.header(part, &schema::RESOURCE_SPANS, limits)?;
         let resource = self.resources.len() as u32;
         self.resources.push(header);
@@ -209,6 +231,7 @@ impl Scan {
         resource_fault: Option<&str>,
         limits: &Limits,
     ) -> Result<(), ScanError> {
+        self.check_groups(limits)?;
         let (header, fault) = self.header(part, &schema::SCOPE_SPANS, limits)?;
         let fault = resource_fault.or(fault.as_deref());
         let scope = self.scopes.len() as u32;
@@ -229,6 +252,14 @@ impl Scan {
             }
         }
         Ok(())
+    }
+
+    /// An empty scope is two bytes on the wire, and many more here.
+    fn check_groups(&self, limits: &Limits) -> Result<(), ScanError> {
+        match self.resources.len() + self.scopes.len() < limits.max_spans {
+            true => Ok(()),
+            false => Err(ScanError::TooManyScopes { limit: limits.max_spans }),
+        }
     }
 
     /// The ranges of all fields but number 2, and why the spans below can't be accepted, if so.

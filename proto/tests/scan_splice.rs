@@ -88,7 +88,10 @@ proptest! {
     }
 
     #[test]
-    fn truncated_requests_are_refused_as_prost_does(request in support::request(), cut in any::<prop::sample::Index>()) {
+    fn truncated_requests_are_refused_as_prost_does(
+        request in support::request(),
+        cut in any::<prop::sample::Index>(),
+    ) {
         let mut bytes = request.encode_to_vec();
         bytes.truncate(cut.index(bytes.len() + 1));
         prop_assert_eq!(scanned(&bytes).is_ok(), Request::decode(&bytes[..]).is_ok());
@@ -198,6 +201,13 @@ fn too_many_spans_are_refused() {
     let limits = Limits { max_spans: 10, ..Limits::default() };
     let error = scan(&bytes, &limits, &mut Scan::default()).unwrap_err();
     assert_eq!(error, ScanError::TooManySpans { limit: 10 });
+}
+
+#[test]
+fn empty_scopes_do_not_cost_more_than_they_are() {
+    let bomb: Vec<u8> = [vec![0x0a, 0x80, 0x80, 0x08], [0x12, 0].repeat(1 << 16)].concat();
+    let error = scanned(&bomb).unwrap_err();
+    assert_eq!(error, ScanError::TooManyScopes { limit: 50_000 });
 }
 
 #[test]

@@ -73,8 +73,8 @@ pub struct Snapshot {
 }
 
 impl Outlet for Exports {
-    fn has_room(&self, bytes: usize) -> bool {
-        Exports::has_room(self, bytes)
+    fn has_room(&self) -> bool {
+        Exports::has_room(self)
     }
 
     fn offer(&self, _now: Nanos, kept: Kept) -> Result<(), Kept> {
@@ -170,21 +170,29 @@ impl Sampler {
         more
     }
 
-    /// Decides the oldest traces early while memory is short; whether it still is.
+    /// While memory is short, forgets what is only remembered, then decides the oldest traces early; whether there is
+    /// more to do. When the exporters are full that would free nothing that is kept: the door closes instead.
     fn relieve(&self, buffer: &Buffer, now: Nanos) -> bool {
         let threshold = self.budget.limit() / 10 * EARLY_TENTHS;
         for _ in 0..16 {
-            if self.budget.used() <= threshold {
+            if self.budget.used() <= threshold || !self.exports.has_room() {
                 return false;
             }
-            let mut decided = false;
+            let mut done = false;
+            for index in 0..SHARDS {
+                let mut shard = buffer.shard(index);
+                done |= shard.forget_early(64);
+            }
+            if done {
+                continue;
+            }
             for index in 0..SHARDS {
                 let mut shard = buffer.shard(index);
                 for _ in 0..16 {
-                    decided |= shard.decide_oldest(now, Early::Memory, &*self.exports);
+                    done |= shard.decide_oldest(now, Early::Memory, &*self.exports);
                 }
             }
-            if !decided {
+            if !done {
                 return false;
             }
         }
@@ -258,6 +266,7 @@ impl Sampler {
                 ("memory", counts.rejected_memory),
                 ("export_queue", counts.rejected_export_queue),
                 ("handing_off", counts.rejected_offered),
+                ("stopped", counts.rejected_stopped),
             ],
             lost,
             handed_off: counts.handed_off,

@@ -26,6 +26,8 @@ use crate::hold::{RETRY_AFTER, Sampler};
 
 /// How often members are looked at.
 const LOOK: Duration = Duration::from_millis(200);
+/// So long between two looks, and it was this process that stood still.
+const STOOD_STILL: Duration = Duration::from_secs(1);
 /// Bytes of one `GiveBack`.
 const OFFER_BYTES: usize = 1 << 20;
 /// How long a member may take to answer an offer.
@@ -90,11 +92,18 @@ impl Node {
     pub async fn watch(self, stop: CancellationToken) {
         let mut look = tokio::time::interval(LOOK);
         look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut looked = self.sampler.now();
         loop {
             tokio::select! {
-                _ = look.tick() => self.look().await,
+                _ = look.tick() => {}
                 () = stop.cancelled() => return,
             }
+            let now = self.sampler.now();
+            if now.since(looked) >= STOOD_STILL {
+                self.members.others.iter().for_each(|member| member.watch.lock().stood_still(now));
+            }
+            stop.run_until_cancelled(self.look()).await;
+            looked = self.sampler.now();
         }
     }
 
@@ -128,8 +137,11 @@ impl Node {
                     break;
                 }
                 let pending = Pending { buffer, index, id, offers };
-                if !pending.settle(member).await {
-                    return;
+                match pending.settle(member).await {
+                    Settled::All => {}
+                    // The other shards get their turn too.
+                    Settled::Some => break,
+                    Settled::Unanswered => return,
                 }
             }
         }
@@ -160,15 +172,21 @@ struct Pending<'a> {
     offers: Vec<Offer>,
 }
 
+/// How an offer ended.
+enum Settled {
+    All,
+    Some,
+    Unanswered,
+}
+
 impl Pending<'_> {
-    /// `false` if not all were taken.
-    async fn settle(mut self, member: &Member) -> bool {
+    async fn settle(mut self, member: &Member) -> Settled {
         let entries = self.offers.iter().map(entry).collect();
         let taken = match member.client.give_back(entries, OFFER_TIMEOUT).await {
             Ok(GiveBackResult { taken, .. }) => taken as usize,
             Err(error) => {
                 warn!(member = %member.name, %error, "held traces could not be given back");
-                0
+                return Settled::Unanswered;
             }
         };
         let mut shard = self.buffer.shard(self.index);
@@ -176,7 +194,7 @@ impl Pending<'_> {
         for offer in self.offers.drain(..taken.min(self.offers.len())) {
             shard.offer_taken(self.id, offer.trace_id);
         }
-        all
+        if all { Settled::All } else { Settled::Some }
     }
 }
 
@@ -211,15 +229,15 @@ impl PeerService for Node {
             Mode::Owner => Role::Owner,
             Mode::Deputy { owner } => self.members.role_for(owner),
         };
-        self.hold(role, &deliver.fragment, deliver.spans)
+        self.hold(role, &deliver.fragment, deliver.spans, &Limits::trusted())
     }
 
     async fn give_back(&self, _peer: &PeerInfo, entries: Vec<Entry>) -> GiveBackResult {
         let mut result = GiveBackResult::default();
         for entry in entries {
             let role = Role::HandedBack { age: Duration::from_millis(entry.age_ms) };
-            let held = self.hold(role, &entry.fragment, entry.spans);
-            if held.refused > 0 {
+            let held = self.hold(role, &entry.fragment, entry.spans, &Limits::held());
+            if held.held != entry.spans {
                 result.retry_after_ms = held.retry_after_ms;
                 result.reason = held.reason;
                 break;
@@ -231,7 +249,7 @@ impl PeerService for Node {
 }
 
 impl Node {
-    fn hold(&self, role: Role, fragment: &Bytes, spans: u32) -> DeliverResult {
+    fn hold(&self, role: Role, fragment: &Bytes, spans: u32, limits: &Limits) -> DeliverResult {
         let refuse = |refused, reason: String| DeliverResult {
             refused,
             retry_after_ms: RETRY_AFTER.as_millis() as u32,
@@ -241,7 +259,7 @@ impl Node {
         if self.sampler.is_stopping() {
             return refuse(spans, "the sampler is shutting down".to_owned());
         }
-        match self.sampler.take(role, fragment, &Limits::trusted()) {
+        match self.sampler.take(role, fragment, limits) {
             Err(error) => DeliverResult {
                 rejected: spans,
                 reason: error.to_string(),

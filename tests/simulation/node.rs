@@ -52,8 +52,8 @@ pub fn program() -> Arc<Program> {
 }
 
 impl Outlet for Out {
-    fn has_room(&self, bytes: usize) -> bool {
-        self.0.borrow().has_room(bytes)
+    fn has_room(&self) -> bool {
+        self.0.borrow().has_room()
     }
 
     fn offer(&self, now: Nanos, kept: Kept) -> Result<(), Kept> {

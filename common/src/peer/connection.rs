@@ -59,6 +59,8 @@ impl<'a, S: AsyncRead + AsyncWrite> Connection<'a, S> {
     async fn run_until_lost(&mut self, queue: &mut mpsc::Receiver<Command>) -> ConnectionError {
         let Self { reader, shared, talk } = self;
         let mut heartbeat = tokio::time::interval(shared.options.heartbeat);
+        // After a standstill of this process the peer has as long to answer as ever.
+        heartbeat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             let room = talk.pending.len() < MAX_PENDING && talk.writer.queued() < MAX_QUEUED;
             // In this order, so that requests gather while there are more.

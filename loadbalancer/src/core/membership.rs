@@ -123,6 +123,12 @@ impl Membership {
         self.members.iter().map(|(name, member)| (name, member.id, member.state))
     }
 
+    /// Whether this member is not in the table.
+    pub fn is_ejected(&self, id: MemberId) -> bool {
+        let mut members = self.members.values();
+        members.any(|member| member.id == id && member.state == MembershipState::Ejected)
+    }
+
     /// The tables computed so far, for another membership.
     pub fn into_tables(self) -> Tables {
         self.tables

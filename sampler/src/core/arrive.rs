@@ -27,12 +27,21 @@ impl Shard {
         let spans = indexes.len() as u32;
         let before = self.counts;
         let refused = match self.index.get(&trace_id).map(|trace| trace.state) {
+            _ if self.closed => {
+                self.counts.rejected_stopped += u64::from(spans);
+                spans
+            }
             Some(State::Decided { sampled }) => {
                 self.late(now, trace_id, sampled, request, indexes, out)
             }
             // Frozen until the owner has answered; a resend finds it or its owner.
             Some(State::Offered(_)) => {
                 self.counts.rejected_offered += u64::from(spans);
+                spans
+            }
+            // Nobody decides it here, so nothing but this keeps it from growing.
+            Some(State::HeldFor(_)) if self.is_large(trace_id) => {
+                self.counts.rejected_memory += u64::from(spans);
                 spans
             }
             Some(_) => self.hold(now, role, trace_id, request, indexes),
@@ -49,6 +58,7 @@ impl Shard {
                 self.counts.rejected_memory = before.rejected_memory;
                 self.counts.rejected_export_queue = before.rejected_export_queue;
                 self.counts.rejected_offered = before.rejected_offered;
+                self.counts.rejected_stopped = before.rejected_stopped;
             }
         }
         self.check_size(now, trace_id, out);
@@ -65,8 +75,9 @@ impl Shard {
         indexes: &[u32],
         out: &impl Outlet,
     ) -> u32 {
-        // The last tenth of the memory is for spans of traces that are held already.
-        let full = self.budget.used() > self.budget.limit() / 10 * 9;
+        // The last tenth of the memory is for spans that are held already, here or by a deputy.
+        let new = !matches!(role, Role::HandedBack { .. });
+        let full = new && self.budget.used() > self.budget.limit() / 10 * 9;
         if full || !self.charge(TRACE_OVERHEAD) {
             self.counts.rejected_memory += indexes.len() as u64;
             return indexes.len() as u32;
@@ -177,7 +188,8 @@ impl Shard {
         {
             due = due.min(now + wait);
         }
-        let tick = tick_at(due);
+        // Tick 0 means that no timer is set.
+        let tick = tick_at(due).max(1);
         if trace.timer == 0 || tick < trace.timer {
             trace.timer = tick;
             self.wheel.set(tick, trace_id);

@@ -17,6 +17,9 @@ use super::trace::MemberId;
 /// How many shards there are; each holds as many slots.
 pub const SHARDS: usize = 16;
 
+/// How many times its size a request may take in repeated resources and scopes, beside 1 MiB.
+const MAX_GROWTH: usize = 32;
+
 /// The buffer of a sampler.
 pub struct Buffer {
     shards: Box<[Mutex<Shard>]>,
@@ -145,6 +148,21 @@ impl Work {
             self.order.push((shard, span.trace_id, index as u32));
         }
         self.order.sort_unstable();
+        self.check_headers(request.len())
+    }
+
+    /// A resource and a scope are held once for each trace that has spans of them. A request must not grow by that
+    /// beyond what its size can pay for.
+    fn check_headers(&self, len: usize) -> Result<(), ScanError> {
+        let spans = self.scan.spans();
+        let scope = |index: u32| spans[index as usize].scope;
+        let same =
+            |a: &(u8, TraceId, u32), b: &(u8, TraceId, u32)| a.1 == b.1 && scope(a.2) == scope(b.2);
+        let headers = self.order.chunk_by(same).map(|run| self.scan.header_bytes(scope(run[0].2)));
+        let (bytes, limit) = (headers.sum::<usize>(), MAX_GROWTH * len + (1 << 20));
+        if bytes > limit {
+            return Err(ScanError::Headers { bytes, limit });
+        }
         Ok(())
     }
 }

@@ -35,7 +35,7 @@ pub enum Transition {
     OfferTaken,
     /// Offered => HeldFor
     OfferFailed,
-    /// HeldFor, Offered => Pending
+    /// HeldFor => Pending
     Inherit,
     /// Pending => Decided, not kept
     Drop,
@@ -56,7 +56,7 @@ pub const TRANSITIONS: [(Transition, &str); 11] = [
     (Transition::Offer, "HeldFor => Offered"),
     (Transition::OfferTaken, "Offered => (gone)"),
     (Transition::OfferFailed, "Offered => HeldFor"),
-    (Transition::Inherit, "HeldFor, Offered => Pending"),
+    (Transition::Inherit, "HeldFor => Pending"),
     (Transition::Drop, "Pending => Decided (not kept)"),
     (Transition::Keep, "Pending => Decided (kept)"),
     (Transition::Wait, "Pending => Waiting"),
@@ -81,6 +81,8 @@ pub struct Counts {
     pub rejected_export_queue: u64,
     /// Refused, retryably: the trace is being given back to its owner.
     pub rejected_offered: u64,
+    /// Refused, retryably: the process has stopped.
+    pub rejected_stopped: u64,
     /// Given back to their owner.
     pub handed_off: u64,
     /// Acknowledged, and given up when the time to stop was over.
@@ -122,6 +124,7 @@ impl Counts {
             + self.rejected_memory
             + self.rejected_export_queue
             + self.rejected_offered
+            + self.rejected_stopped
             + self.handed_off
             + self.lost_shutdown
             + self.passed_on
@@ -137,6 +140,7 @@ impl AddAssign for Counts {
         self.rejected_memory += other.rejected_memory;
         self.rejected_export_queue += other.rejected_export_queue;
         self.rejected_offered += other.rejected_offered;
+        self.rejected_stopped += other.rejected_stopped;
         self.handed_off += other.handed_off;
         self.lost_shutdown += other.lost_shutdown;
         self.passed_on += other.passed_on;

@@ -8,7 +8,7 @@ use super::counts::{Early, Transition};
 use super::outbox::Kept;
 use super::seen::BYTES_PER_HASH;
 use super::shard::{Outlet, Shard, TRACE_OVERHEAD};
-use super::trace::State;
+use super::trace::{State, Trace};
 use super::wheel::{Tick, tick_at, tick_now};
 
 /// Traces that are decided under one lock, so that arrivals never wait long.
@@ -54,6 +54,7 @@ impl Shard {
 
     /// The time to stop is over: what is still held is lost, and counted.
     pub fn abandon(&mut self) {
+        self.closed = true;
         self.waiting.clear();
         self.undecided = 0;
         for (_, trace) in self.index.drain() {
@@ -66,10 +67,16 @@ impl Shard {
         self.waiting.len()
     }
 
+    /// One trace must not take the place of all others.
+    pub(super) fn is_large(&self, trace_id: TraceId) -> bool {
+        let large = |trace: &Trace| trace.bytes > self.settings.max_trace_bytes;
+        self.index.get(&trace_id).is_some_and(large)
+    }
+
     /// A trace that has grown too large is decided on what is there; what follows follows the decision.
     pub(super) fn check_size(&mut self, now: Nanos, trace_id: TraceId, out: &impl Outlet) {
         let Some(trace) = self.index.get(&trace_id) else { return };
-        if trace.state == State::Pending && trace.bytes > self.settings.max_trace_bytes {
+        if trace.state == State::Pending && self.is_large(trace_id) {
             self.counts.decided_early[Early::TraceSize as usize] += 1;
             let facts = trace.facts;
             self.decide(now, &[(trace_id, facts)], out);
@@ -139,7 +146,7 @@ impl Shard {
     fn pass_on(&mut self, now: Nanos, trace_id: TraceId, out: &impl Outlet) -> bool {
         let Some(trace) = self.index.get(&trace_id) else { return true };
         let (spans, bytes, last) = (trace.spans, trace.bytes as usize, trace.last);
-        if !out.has_room(bytes) {
+        if !out.has_room() {
             return false;
         }
         let fragment = self.collect(&self.records(last), bytes);
@@ -168,14 +175,24 @@ impl Shard {
 
     /// ## Decided => (gone)
     fn forget_old(&mut self, now: Nanos) {
-        for _ in 0..2 * BATCH {
-            let Some((_, trace_id)) = self.forget.pop(tick_now(now)) else { return };
+        self.forget_until(tick_now(now), 2 * BATCH);
+    }
+
+    /// Forgets the span hashes of up to `limit` decided traces before their time, oldest first; whether there were any.
+    pub fn forget_early(&mut self, limit: usize) -> bool {
+        self.forget_until(Tick::MAX, limit) > 0
+    }
+
+    fn forget_until(&mut self, until: Tick, limit: usize) -> usize {
+        for forgotten in 0..limit {
+            let Some((_, trace_id)) = self.forget.pop(until) else { return forgotten };
             let Some(trace) = self.index.remove(&trace_id) else { continue };
             let decided = matches!(trace.state, State::Decided { .. });
             assert!(decided, "only what was decided is forgotten");
             self.counts.went(Transition::Forget);
             self.uncharge(TRACE_OVERHEAD + (trace.seen.len() * BYTES_PER_HASH) as u64);
         }
+        limit
     }
 
     /// Rewrites the live traces of one sparse segment, so that it can be freed.
@@ -186,6 +203,9 @@ impl Shard {
                 continue;
             };
             let records = self.records(Some(last));
+            if !records.iter().any(|at| at.is_in(segment)) {
+                continue;
+            }
             let Some(moved) = self.rewrite(trace_id, &records) else { return };
             if let Some(trace) = self.index.get_mut(&trace_id) {
                 trace.last = Some(moved);

@@ -106,19 +106,20 @@ impl Shard {
         }
     }
 
-    /// ## HeldFor | Offered => Pending
-    /// The member is removed: what was held for it is ours, as old as it is. An offer without an answer may have been
-    /// taken; but who took it is gone.
+    /// ## HeldFor => Pending
+    /// The member is removed: what was held for it is ours, as old as it is. What is offered to it comes here again when
+    /// the offer has failed; so this is to be called as long as the member is removed.
     pub fn owner_removed(&mut self, now: Nanos, member: MemberId) {
-        self.held.by_owner.remove(&member);
-        let (wait, wheel) = (self.settings.decision_wait, &mut self.wheel);
-        for (trace_id, trace) in &mut self.index {
-            if trace.state == State::HeldFor(member) || trace.state == State::Offered(member) {
-                trace.state = State::Pending;
-                trace.timer = tick_at((trace.first_seen + wait).max(now));
-                wheel.set(trace.timer, *trace_id);
-                self.counts.went(Transition::Inherit);
+        let Some(held) = self.held.by_owner.remove(&member) else { return };
+        for trace_id in held {
+            let Some(trace) = self.index.get_mut(&trace_id) else { continue };
+            if trace.state != State::HeldFor(member) {
+                continue;
             }
+            trace.state = State::Pending;
+            trace.timer = tick_at((trace.first_seen + self.settings.decision_wait).max(now)).max(1);
+            self.wheel.set(trace.timer, trace_id);
+            self.counts.went(Transition::Inherit);
         }
     }
 

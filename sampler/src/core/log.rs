@@ -86,6 +86,15 @@ struct Segment {
     _permit: Permit,
 }
 
+// === impl RecordRef ===
+
+impl RecordRef {
+    /// Whether the record is in this segment.
+    pub fn is_in(self, segment: u32) -> bool {
+        self.segment == segment
+    }
+}
+
 // === impl Log ===
 
 impl Log {
@@ -180,7 +189,7 @@ impl Log {
         sparse.min_by_key(|(_, segment)| segment.live).map(|(id, _)| *id)
     }
 
-    /// The traces that have records in a segment, live or not, in order of writing.
+    /// The traces that have records in a segment, live or not; each once.
     pub fn traces_in(&self, segment: u32) -> Vec<TraceId> {
         let Some(segment) = self.segments.get(&segment) else { return Vec::new() };
         let (mut traces, mut at) = (Vec::new(), 0);
@@ -189,6 +198,7 @@ impl Log {
             traces.push(record.trace_id);
             at = next;
         }
+        traces.sort_unstable();
         traces.dedup();
         traces
     }

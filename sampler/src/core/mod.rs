@@ -16,3 +16,6 @@ pub mod shard;
 pub mod trace;
 pub mod watch;
 pub mod wheel;
+
+#[cfg(test)]
+mod tests;

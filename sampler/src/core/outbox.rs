@@ -32,7 +32,7 @@ pub use batch::{Batch, Item, Kept, Loss, Reason};
 /// How much one exporter may have.
 #[derive(Debug, Clone, Copy)]
 pub struct QueueLimits {
-    /// Most bytes charged to its queue. An empty queue takes a trace of any size.
+    /// From so many bytes charged to its queue on it takes nothing more.
     pub bytes: usize,
     /// Most batches out or waiting for a retry at a time.
     pub batches: usize,
@@ -146,8 +146,7 @@ impl Outbox {
     /// over.
     pub fn offer(&mut self, kept: Kept, now: Nanos) -> Result<(), Kept> {
         let charge = kept.fragment.len() + ENTRY_OVERHEAD;
-        let room = self.queues.iter().all(|queue| queue.has_room(charge));
-        if self.closed || self.queues.is_empty() || !room {
+        if !self.has_room() {
             return Err(kept);
         }
         let id = self.next;
@@ -166,9 +165,9 @@ impl Outbox {
         Ok(())
     }
 
-    /// Whether every queue has room for a trace of this many bytes.
-    pub fn has_room(&self, bytes: usize) -> bool {
-        !self.closed && self.queues.iter().all(|queue| queue.has_room(bytes + ENTRY_OVERHEAD))
+    /// Whether a trace would be taken now: no queue is full.
+    pub fn has_room(&self) -> bool {
+        !self.closed && !self.queues.is_empty() && self.queues.iter().all(Queue::has_room)
     }
 
     /// The next batch for this exporter, if there is one now: a retry whose time has come, else
@@ -349,8 +348,10 @@ impl Queue {
         }
     }
 
-    fn has_room(&self, charge: usize) -> bool {
-        self.counts.bytes == 0 || self.counts.bytes + charge <= self.limits.bytes
+    /// The queue may go over its limit by one trace: a large one must not wait for a gap of its size while small ones
+    /// take every gap.
+    fn has_room(&self) -> bool {
+        self.counts.bytes < self.limits.bytes
     }
 
     fn take_retry(&mut self, now: Nanos) -> Option<Batch> {

@@ -51,8 +51,8 @@ pub struct Settings {
 
 /// Where kept traces go.
 pub trait Outlet {
-    /// Whether a trace of this many bytes would be taken now.
-    fn has_room(&self, bytes: usize) -> bool;
+    /// Whether a trace would be taken now.
+    fn has_room(&self) -> bool;
     /// Takes a kept trace, or gives it back if there is no room.
     fn offer(&self, now: Nanos, kept: Kept) -> Result<(), Kept>;
 }
@@ -109,6 +109,8 @@ pub struct Shard {
     /// Kept traces that the exporters had no room for, oldest first.
     pub(super) waiting: VecDeque<TraceId>,
     pub(super) held: Held,
+    /// It has been abandoned: nothing comes in any more.
+    pub(super) closed: bool,
     pub(super) budget: ByteBudget,
     pub(super) overhead: Permit,
     pub(super) overhead_used: u64,
@@ -159,6 +161,7 @@ impl Shard {
             undecided: 0,
             waiting: VecDeque::new(),
             held: Held::default(),
+            closed: false,
             overhead: budget.empty_permit(),
             overhead_used: 0,
             budget,

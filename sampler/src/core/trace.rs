@@ -9,8 +9,8 @@
 //! ## HeldFor => Offered
 //! The owner is back and is offered the spans. The trace is frozen: spans that come now are refused, retryably.
 //!
-//! ## Offered => (gone) | HeldFor | Pending
-//! The owner took them; or it did not, or did not say; or it has been removed.
+//! ## Offered => (gone) | HeldFor
+//! The owner took them; or it did not, or did not say.
 //!
 //! ## Pending => Decided | Waiting
 //! The timer fires, or the trace is decided early. A trace that is not kept gives its bytes back at once; a kept one

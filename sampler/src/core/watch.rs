@@ -43,6 +43,13 @@ impl Watch {
         self.removed
     }
 
+    /// This process stood still: that it has not heard the member says nothing about that.
+    pub fn stood_still(&mut self, now: Nanos) {
+        if !self.removed {
+            self.heard = self.heard.max(now);
+        }
+    }
+
     /// `heard`: when it was last heard, if ever; `reachable`: whether it would take something now.
     pub fn look(&mut self, now: Nanos, heard: Option<Nanos>, reachable: bool) -> Verdict {
         self.heard = self.heard.max(heard.unwrap_or_default());
@@ -52,5 +59,23 @@ impl Watch {
             (false, true) => Verdict::GiveBack,
             (false, false) => Verdict::Hold,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_member_is_not_removed_for_a_standstill_of_this_process() {
+        let at = |s| Nanos(0) + Duration::from_secs(s);
+        let mut watch = Watch::new(at(0), Duration::from_secs(3));
+        watch.stood_still(at(4));
+        assert_eq!(watch.look(at(4), Some(at(1)), false), Verdict::Hold);
+        assert_eq!(watch.look(at(7), Some(at(1)), false), Verdict::Own);
+        // It was removed before: then it has to be heard.
+        watch.stood_still(at(9));
+        assert_eq!(watch.look(at(9), Some(at(1)), false), Verdict::Own);
+        assert_eq!(watch.look(at(10), Some(at(10)), true), Verdict::GiveBack);
     }
 }

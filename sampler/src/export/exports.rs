@@ -136,9 +136,9 @@ impl Exports {
         Ok(())
     }
 
-    /// Whether a trace of this many bytes would be taken now.
-    pub fn has_room(&self, bytes: usize) -> bool {
-        self.shared.outbox.lock().has_room(bytes)
+    /// Whether a trace would be taken now.
+    pub fn has_room(&self) -> bool {
+        self.shared.outbox.lock().has_room()
     }
 
     /// What became of all spans, as one snapshot. `queues` are in the order of [`Exports::names`].
