@@ -3,7 +3,6 @@
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use tailgate_common::client::OtlpGrpcClient;
@@ -11,7 +10,6 @@ use tailgate_common::clock::{Clock, SystemClock};
 use tailgate_common::config::OtlpClient;
 use tailgate_common::limit::ByteBudget;
 use tailgate_common::peer::Role;
-use tailgate_common::receive::{Code, Gate, Refusal};
 use tailgate_loadbalancer::config::{LoadBalancerConfig, RoutingKey};
 use tailgate_loadbalancer::{
     Backends, ConnectError, Link, LoadBalancer, Member, Options, Routing, StaticResolver,
@@ -52,14 +50,8 @@ async fn serve(config: LoadBalancerConfig) -> anyhow::Result<ExitCode> {
     let memory = Memory::of(shared);
     let tailgate = &shared.tailgate;
     let exporter = &config.exporter.config;
-    let options = Options {
-        routing: match exporter.routing_key {
-            RoutingKey::TraceId => Routing::TraceId,
-            RoutingKey::Service => Routing::Service,
-        },
-        eject_after: tailgate.eject_after,
-        ..Options::new(ByteBudget::new(memory.held))
-    };
+    let in_flight = ByteBudget::new(memory.held);
+    let options = options(&config, in_flight.clone())?;
     let balancer = if tailgate.members.is_empty() {
         let resolver = StaticResolver::of_endpoints(exporter.backends.clone());
         LoadBalancer::start(options, &resolver, otlp(exporter.client.clone()), clock)
@@ -78,14 +70,13 @@ async fn serve(config: LoadBalancerConfig) -> anyhow::Result<ExitCode> {
         LoadBalancer::start(options, &resolver, Backends::peers(Box::new(connect), digest), clock)
     };
     let balancer = Arc::new(balancer);
-    observed.watch_load_balancer(&config, &balancer);
+    observed.watch_load_balancer(&config, &balancer, &in_flight);
 
     let incoming = ByteBudget::new(memory.incoming);
-    let stopping = Arc::new(AtomicBool::new(false));
-    let gate = gate(&stopping);
     let mut signal = process::StopSignal::new()?;
     connected(&balancer).await;
-    let receivers = receivers::start(&shared.receivers, &balancer, &incoming, &gate).await?;
+    let receivers = receivers::start(&shared.receivers, &balancer, &incoming, None).await?;
+    observed.watch_receivers(&receivers);
     observed.ready();
 
     let signal = signal.wait().await;
@@ -93,7 +84,6 @@ async fn serve(config: LoadBalancerConfig) -> anyhow::Result<ExitCode> {
     observed.stopping();
     let deadline = Instant::now() + tailgate.shutdown_timeout;
     receivers.shutdown(deadline.saturating_duration_since(Instant::now())).await;
-    stopping.store(true, Ordering::Release);
     let ledger = balancer.stats().ledger();
     observed.end().await;
     // It acknowledges only what a sampler holds, so it can lose nothing.
@@ -113,14 +103,19 @@ async fn connected(balancer: &LoadBalancer) {
     }
 }
 
-fn gate(stopping: &Arc<AtomicBool>) -> Gate {
-    let stopping = stopping.clone();
-    Arc::new(move || {
-        let refusal = || Refusal {
-            retry_after: Some(Duration::from_secs(1)),
-            ..Refusal::new(Code::Unavailable, "this load balancer is shutting down")
-        };
-        stopping.load(Ordering::Acquire).then(refusal)
+fn options(config: &LoadBalancerConfig, in_flight: ByteBudget) -> anyhow::Result<Options> {
+    let (exporter, tailgate) = (&config.exporter.config, &config.shared.tailgate);
+    let options = Options {
+        routing: match exporter.routing_key {
+            RoutingKey::TraceId => Routing::TraceId,
+            RoutingKey::Service => Routing::Service,
+        },
+        eject_after: tailgate.eject_after,
+        ..Options::new(in_flight)
+    };
+    Ok(match tailgate.members.is_empty() {
+        true => options.with_attempt(exporters::client_settings(&exporter.client)?.timeout),
+        false => options,
     })
 }
 
@@ -131,4 +126,41 @@ fn otlp(client: OtlpClient) -> Backends {
         let settings = exporters::client_settings(&settings)?;
         Ok(Link::Otlp(Box::new(OtlpGrpcClient::new(settings)?)))
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use tailgate_common::config::Input;
+
+    use super::*;
+
+    /// Time for an attempt and for a request, in seconds.
+    fn seconds(exporter: &str, rest: &str) -> (u64, u64) {
+        let text = format!(
+            "receivers: {{otlp: {{protocols: {{grpc: }}}}}}\n\
+             exporters: {{load_balancing: {exporter}}}\n\
+             service: {{pipelines: {{traces: {{receivers: [otlp], \
+             exporters: [load_balancing]}}}}}}\n{rest}\n"
+        );
+        let input = Input::parse("f.yaml", &text, &|_| None).unwrap();
+        let (config, _) = LoadBalancerConfig::from_input(&input).unwrap();
+        let options = options(&config, ByteBudget::new(1)).unwrap();
+        (options.timing.attempt.as_secs(), options.timeout.as_secs())
+    }
+
+    #[test]
+    fn backends_have_the_time_that_is_configured_and_samplers_a_short_one() {
+        let to = |otlp: &str| {
+            let hosts = "resolver: {static: {hostnames: [a]}}";
+            seconds(
+                &format!("{{{hosts}, protocol: {{otlp: {{tls: {{insecure: true}}{otlp}}}}}}}"),
+                "",
+            )
+        };
+        assert_eq!(to(""), (5, 11));
+        assert_eq!(to(", timeout: 20s"), (20, 41));
+        let members = "tailgate: {members: [{name: a, endpoint: a:1}], internal: {secret: s}}";
+        assert_eq!(seconds("{protocol: {otlp: {timeout: 20s}}}", members), (2, 5));
+    }
 }

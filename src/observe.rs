@@ -1,16 +1,18 @@
 //! What is seen from outside: logs, metrics, health; from the tiers' own counters to series.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
 use parking_lot::Mutex;
 use tailgate_common::config::{LogEncoding, LogLevel, MetricsLevel, Shared};
 use tailgate_common::ledger::Ledger;
-use tailgate_common::receive::{ReceivedSpans, Transport};
+use tailgate_common::limit::ByteBudget;
+use tailgate_common::receive::{ReceivedSpans, ServerStats, Transport};
 use tailgate_common::telemetry::{
     Allocator, BackendSeries, ExporterSeries, Health, HealthServer, Identity, Latch, LedgerSeries,
-    LoadBalancerSeries, LogSettings, Metrics, ProcessorSeries, ReceiverSeries, TailSamplingSeries,
-    init_logs, serve_health, serve_metrics, watch_process,
+    LoadBalancerSeries, LogSettings, MemoryLimiterSeries, Metrics, ProcessorSeries, ReceiverSeries,
+    ServerSeries, TailSamplingSeries, init_logs, serve_health, serve_metrics, watch_process,
 };
 use tailgate_loadbalancer::LoadBalancer;
 use tailgate_loadbalancer::config::LoadBalancerConfig;
@@ -22,6 +24,8 @@ use tailgate_sampler::hold::Snapshot;
 use tailgate_sampler::members::Node;
 use tokio_util::sync::CancellationToken;
 use tracing::level_filters::LevelFilter;
+
+use crate::receivers;
 
 /// The running servers.
 pub struct Observed {
@@ -101,6 +105,7 @@ impl Observed {
         let (metrics, node) = (&self.metrics, node.clone());
         let receivers = receiver_series(metrics, &config.shared);
         let processor = ProcessorSeries::new(metrics, "tail_sampling");
+        let limiter = MemoryLimiterSeries::new(metrics, "memory_limiter");
         let policies: Vec<&str> = match &config.tail_sampling {
             Some(sampling) => sampling.config.policies.iter().map(|p| p.name.as_str()).collect(),
             None => Vec::new(),
@@ -110,13 +115,7 @@ impl Observed {
             node.sampler.exports().names().map(|name| ExporterSeries::new(metrics, name)).collect();
         let aws = config.exporters.iter().any(|e| matches!(e.config, Exporter::AwsXray(_)));
         let ledger = ledger_series(metrics, &node.sampler.snapshot().ledger, &lost_reasons(aws));
-        let failing: Vec<_> = node
-            .sampler
-            .exports()
-            .names()
-            .map(|name| self.health.condition(format!("exporter {name}")))
-            .collect();
-        let silent = self.health.condition("members");
+        self.probe_sampler(&node);
         metrics.on_scrape(move || {
             let snapshot = node.sampler.snapshot();
             set_ledger(&ledger, &snapshot.ledger);
@@ -124,22 +123,60 @@ impl Observed {
             show_sampler(&snapshot, &processor, &tail);
             tail.timer_latency.set(node.sampler.tick_ms());
             show_exporters(&snapshot, &exporters);
-            for (status, condition) in node.sampler.exports().status().into_iter().zip(&failing) {
-                condition.set(status.failure);
+            limiter.refused.absolute(snapshot.counts.rejected_memory);
+            let accepted = snapshot.counts.incoming() - snapshot.counts.rejected_memory;
+            limiter.accepted.absolute(accepted);
+        });
+    }
+
+    fn probe_sampler(&self, node: &Node) {
+        for (index, name) in node.sampler.exports().names().enumerate() {
+            let sampler = node.sampler.clone();
+            self.health.probe(format!("exporter {name}"), move || {
+                sampler.exports().status().into_iter().nth(index)?.failure
+            });
+        }
+        let members = node.members.clone();
+        let others = members.clone();
+        self.health.probe("members", move || listed("silent", others.ejected()));
+        let differ = move || listed("were given other members", members.disagreeing());
+        self.health.probe("member lists", differ);
+    }
+
+    /// Shows the servers of the receivers.
+    pub fn watch_receivers(&self, receivers: &receivers::Receivers) {
+        let servers = receivers.stats();
+        let series = [(Transport::Grpc, 0), (Transport::Http, 200)].map(|(transport, success)| {
+            (transport, ServerSeries::new(&self.metrics, transport.label(), success))
+        });
+        self.metrics.on_scrape(move || {
+            for (transport, series) in &series {
+                let mine = servers.iter().filter(|(by, _)| by == transport);
+                show_servers(series, mine.map(|(_, stats)| &**stats));
             }
-            let ejected = node.members.ejected().join(", ");
-            silent.set((!ejected.is_empty()).then(|| format!("silent: {ejected}")));
         });
     }
 
     /// Shows a load balancer.
-    pub fn watch_load_balancer(&self, config: &LoadBalancerConfig, balancer: &Arc<LoadBalancer>) {
+    pub fn watch_load_balancer(
+        &self,
+        config: &LoadBalancerConfig,
+        balancer: &Arc<LoadBalancer>,
+        in_flight: &ByteBudget,
+    ) {
+        let in_flight = in_flight.clone();
         let (metrics, balancer) = (&self.metrics, balancer.clone());
         let receivers = receiver_series(metrics, &config.shared);
         let series = LoadBalancerSeries::new(metrics, balancer.resolver());
         let exporter = ExporterSeries::new(metrics, &config.exporter.id.to_string());
         let ledger = ledger_series(metrics, &balancer.stats().ledger(), &[]);
-        let all = metrics.clone();
+        let (all, peers) = (metrics.clone(), balancer.clone());
+        self.health.probe("members", move || {
+            let backends = peers.backends();
+            let disagree = backends.iter().filter(|backend| backend.disagrees());
+            let names = disagree.map(|backend| &*backend.member.name).collect();
+            listed("were given other members", names)
+        });
         metrics.on_scrape(move || {
             let stats = balancer.stats();
             let books = stats.ledger();
@@ -151,6 +188,9 @@ impl Observed {
             exporter.sent.absolute(books.forwarded);
             exporter.send_failed.absolute(stats.unknown_outcome_spans());
             exporter.enqueue_failed.absolute(stats.enqueue_failed_spans());
+            // Not a queue behind the answer: the bytes of requests that wait for theirs.
+            exporter.queue_size.set(in_flight.used() as f64);
+            exporter.queue_capacity.set(in_flight.limit() as f64);
             for backend in balancer.backends() {
                 let series = BackendSeries::new(&all, &backend.member.endpoint);
                 series.latency.set(backend.stats.latency());
@@ -159,6 +199,26 @@ impl Observed {
                 series.failed.absolute(failed);
             }
         });
+    }
+}
+
+/// What is wrong with these members, if there are any.
+fn listed(what: &str, names: Vec<&str>) -> Option<String> {
+    (!names.is_empty()).then(|| format!("{what}: {}", names.join(", ")))
+}
+
+fn show_servers<'a>(series: &ServerSeries, servers: impl Iterator<Item = &'a ServerStats> + Clone) {
+    let sum = |count: fn(&ServerStats) -> u64| servers.clone().map(count).sum::<u64>();
+    series.connections.set(sum(ServerStats::open_connections) as f64);
+    series.in_flight.set(sum(ServerStats::in_flight) as f64);
+    series.refused.absolute(sum(ServerStats::turned_away_connections));
+    series.handshakes_failed.absolute(sum(ServerStats::failed_handshakes));
+    let mut answered = BTreeMap::<u16, u64>::new();
+    for request in servers.flat_map(ServerStats::requests) {
+        *answered.entry(request.code).or_default() += request.count;
+    }
+    for (code, count) in answered {
+        series.answered(code, count);
     }
 }
 
@@ -239,5 +299,71 @@ fn show_exporters(snapshot: &Snapshot, exporters: &[ExporterSeries]) {
         series.enqueue_failed.absolute(refused);
         series.queue_size.set(queue.bytes as f64);
         series.queue_capacity.set(queue.capacity as f64);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::time::Duration;
+
+    use bytes::Bytes;
+    use tailgate_common::limit::ByteBudget;
+    use tailgate_common::receive::{Ingest, Reply};
+    use tailgate_loadbalancer::config::LoadBalancerConfig;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpStream;
+
+    use super::*;
+
+    #[derive(Clone)]
+    struct Nobody;
+
+    impl Ingest for Nobody {
+        async fn ingest(&self, _: Bytes, _: Transport) -> Reply {
+            Reply::Held
+        }
+    }
+
+    #[tokio::test]
+    async fn connections_and_answers_are_shown() {
+        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let text = format!(
+            "receivers: {{otlp: {{protocols: {{http: {{endpoint: '{port}'}}}}}}}}\n\
+             exporters: {{load_balancing: {{resolver: {{static: {{hostnames: [a]}}}}}}}}\n\
+             service: {{telemetry: {{metrics: {{level: none}}}}, pipelines: {{traces: \
+             {{receivers: [otlp], exporters: [load_balancing]}}}}}}\n"
+        );
+        let input = tailgate_common::config::Input::parse("f.yaml", &text, &|_| None).unwrap();
+        let (config, _) = LoadBalancerConfig::from_input(&input).unwrap();
+        let budget = ByteBudget::new(1 << 20);
+        let receivers = receivers::start(&config.shared.receivers, &Nobody, &budget, None);
+        let receivers = receivers.await.unwrap();
+        let metrics = Metrics::new(&identity(&config.shared, "loadbalancer"));
+        let (health, _latch) = Health::new();
+        let stop = CancellationToken::new();
+        let servers = Vec::new();
+        let observed = Observed { metrics, health, starting: Mutex::new(None), stop, servers };
+        observed.watch_receivers(&receivers);
+        let value = |name: &str, labels: &[&str]| {
+            let text = observed.metrics.render();
+            let wanted = |line: &&str| {
+                line.starts_with(&format!("{name}{{")) && labels.iter().all(|l| line.contains(l))
+            };
+            text.lines().find(wanted).map(|line| line.rsplit(' ').next().unwrap().to_owned())
+        };
+        let requests = |code| value("tailgate_receiver_requests", &["\"http\"", code]);
+        assert_eq!((requests("\"200\"").as_deref(), requests("\"404\"")), (Some("0"), None));
+        let mut stream = TcpStream::connect(port).await.unwrap();
+        stream.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
+        assert!(stream.read(&mut [0; 512]).await.unwrap() > 0);
+        assert_eq!(requests("\"404\"").as_deref(), Some("1"));
+        let open = |by| value("tailgate_receiver_connections", &[by]);
+        assert_eq!(
+            (open("\"http\"").as_deref(), open("\"grpc\"").as_deref()),
+            (Some("1"), Some("0"))
+        );
+        receivers.shutdown(Duration::from_secs(5)).await;
+        assert_eq!(open("\"http\"").as_deref(), Some("0"));
     }
 }

@@ -117,3 +117,18 @@ impl From<anyhow::Error> for Failure {
         Self::Other(error)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[tokio::test]
+    async fn a_signal_before_anybody_waits_is_not_lost() {
+        let mut signal = StopSignal::new().unwrap();
+        // Without the line above this would end the test process.
+        rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::TERM)
+            .unwrap();
+        assert_eq!(signal.wait().await, "SIGTERM");
+    }
+}

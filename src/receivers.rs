@@ -6,30 +6,38 @@ use std::time::Duration;
 use tailgate_common::config::{self, Named, OtlpReceiver};
 use tailgate_common::limit::ByteBudget;
 use tailgate_common::net::tls::{ServerFiles, server_config};
-use tailgate_common::receive::{Gate, Ingest, Server, ServerHandle, ServerSettings, Serves};
+use tailgate_common::receive::{
+    Gate, Ingest, Server, ServerHandle, ServerSettings, ServerStats, Serves, Transport,
+};
 
 use crate::exporters::versions;
 
 /// The running receivers.
-pub struct Receivers(Vec<ServerHandle>);
+pub struct Receivers(Vec<(Transport, ServerHandle)>);
 
 /// Listens on all endpoints of the receivers.
 pub async fn start<I: Ingest + Clone>(
     receivers: &[Named<OtlpReceiver>],
     ingest: &I,
     budget: &ByteBudget,
-    gate: &Gate,
+    gate: Option<&Gate>,
 ) -> anyhow::Result<Receivers> {
     let mut servers = Vec::new();
     for Named { config, .. } in receivers {
         let grpc = config.grpc.as_ref().map(grpc).transpose()?;
         let http = config.http.as_ref().map(http).transpose()?;
         for settings in grpc.into_iter().chain(http) {
-            let gate = Some(gate.clone());
-            servers.push(Server::bind(settings, ingest.clone(), budget.clone(), gate).await?);
+            let transport = match settings.serves {
+                Serves::Grpc => Transport::Grpc,
+                Serves::Http { .. } => Transport::Http,
+            };
+            let gate = gate.cloned();
+            let server = Server::bind(settings, ingest.clone(), budget.clone(), gate).await?;
+            servers.push((transport, server));
         }
     }
-    Ok(Receivers(servers.into_iter().map(Server::spawn).collect()))
+    // Nothing is served until all are bound.
+    Ok(Receivers(servers.into_iter().map(|(by, server)| (by, server.spawn())).collect()))
 }
 
 fn grpc(config: &config::GrpcServer) -> anyhow::Result<ServerSettings> {
@@ -71,9 +79,14 @@ pub fn tls_config(
 // === impl Receivers ===
 
 impl Receivers {
+    /// Each server's transport and counters.
+    pub fn stats(&self) -> Vec<(Transport, Arc<ServerStats>)> {
+        self.0.iter().map(|(transport, server)| (*transport, server.stats().clone())).collect()
+    }
+
     /// Stops accepting, and waits for the requests in flight, for at most `within`.
     pub async fn shutdown(self, within: Duration) {
-        let ends = self.0.into_iter().map(|server| server.shutdown(within));
+        let ends = self.0.into_iter().map(|(_, server)| server.shutdown(within));
         futures_util::future::join_all(ends).await;
     }
 }

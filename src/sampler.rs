@@ -9,7 +9,7 @@ use tailgate_common::clock::{Clock, SystemClock};
 use tailgate_common::config::{Shared, total_memory};
 use tailgate_common::limit::ByteBudget;
 use tailgate_common::peer::Role;
-use tailgate_common::receive::{Code, Gate, Refusal};
+use tailgate_common::receive::Gate;
 use tailgate_policy::{Options, Program};
 use tailgate_sampler::config::{SamplerConfig, TailSampling};
 use tailgate_sampler::core::buffer::{Buffer, SHARDS};
@@ -101,7 +101,8 @@ async fn serve(config: SamplerConfig) -> anyhow::Result<ExitCode> {
         None => None,
     };
     let receivers =
-        receivers::start(&shared.receivers, &sampler, &incoming, &gate(&sampler)).await?;
+        receivers::start(&shared.receivers, &sampler, &incoming, Some(&gate(&sampler))).await?;
+    observed.watch_receivers(&receivers);
     observed.ready();
 
     let signal = tokio::select! {
@@ -131,10 +132,7 @@ async fn serve(config: SamplerConfig) -> anyhow::Result<ExitCode> {
 /// Nothing is read that would be refused anyway.
 fn gate(sampler: &Arc<Sampler>) -> Gate {
     let sampler = sampler.clone();
-    Arc::new(move || {
-        let stopping = || Refusal::new(Code::Unavailable, "this sampler is shutting down");
-        sampler.is_stopping().then(stopping)
-    })
+    Arc::new(move || sampler.refuses_all())
 }
 
 /// Bytes that remembered decisions may take.

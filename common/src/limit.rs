@@ -47,6 +47,11 @@ impl ByteBudget {
         self.take(bytes).then(|| Permit { bytes, budget: self.clone() })
     }
 
+    /// Whether `bytes` could be taken now; nothing is taken.
+    pub fn has_room(&self, bytes: u64) -> bool {
+        self.used().checked_add(bytes).is_some_and(|sum| sum <= self.inner.limit)
+    }
+
     /// A permit for no bytes, to grow later.
     pub fn empty_permit(&self) -> Permit {
         Permit { bytes: 0, budget: self.clone() }
@@ -88,23 +93,6 @@ impl Permit {
         self.bytes -= surplus;
         self.budget.give_back(surplus);
     }
-
-    /// Moves up to `bytes` of this permit into a new one.
-    pub fn split(&mut self, bytes: u64) -> Self {
-        let moved = bytes.min(self.bytes);
-        self.bytes -= moved;
-        Self { bytes: moved, budget: self.budget.clone() }
-    }
-
-    /// Takes over another permit's bytes. Permits of two budgets can't be merged: the other one
-    /// comes back.
-    pub fn merge(&mut self, mut other: Self) -> Result<(), Self> {
-        if !Arc::ptr_eq(&self.budget.inner, &other.budget.inner) {
-            return Err(other);
-        }
-        self.bytes += std::mem::take(&mut other.bytes);
-        Ok(())
-    }
 }
 
 impl Drop for Permit {
@@ -125,8 +113,6 @@ mod tests {
         Drop(usize),
         Grow(usize, u64),
         Shrink(usize, u64),
-        Split(usize, u64),
-        Merge(usize, usize),
     }
 
     fn step() -> impl Strategy<Value = Step> {
@@ -136,9 +122,7 @@ mod tests {
             n.clone().prop_map(Step::Acquire),
             i.clone().prop_map(Step::Drop),
             (i.clone(), n.clone()).prop_map(|(i, n)| Step::Grow(i, n)),
-            (i.clone(), n.clone()).prop_map(|(i, n)| Step::Shrink(i, n)),
-            (i.clone(), n).prop_map(|(i, n)| Step::Split(i, n)),
-            (i.clone(), i).prop_map(|(i, j)| Step::Merge(i, j)),
+            (i, n).prop_map(|(i, n)| Step::Shrink(i, n)),
         ]
     }
 
@@ -148,17 +132,9 @@ mod tests {
             Step::Drop(i) if i < live.len() => drop(live.swap_remove(i)),
             Step::Grow(i, n) if i < live.len() => {
                 let room = budget.limit() - budget.used();
-                assert_eq!(live[i].try_grow(n), n <= room);
+                assert_eq!((budget.has_room(n), live[i].try_grow(n)), (n <= room, n <= room));
             }
             Step::Shrink(i, n) if i < live.len() => live[i].shrink(n),
-            Step::Split(i, n) if i < live.len() => {
-                let part = live[i].split(n);
-                live.push(part);
-            }
-            Step::Merge(i, j) if i != j && i.max(j) < live.len() => {
-                let high = live.swap_remove(i.max(j));
-                live[i.min(j)].merge(high).unwrap();
-            }
             _ => {}
         }
     }
@@ -193,14 +169,6 @@ mod tests {
             }
         });
         assert_eq!(budget.used(), 0);
-    }
-
-    #[test]
-    fn permits_of_two_budgets_do_not_mix() {
-        let (one, two) = (ByteBudget::new(10), ByteBudget::new(10));
-        let mut permit = one.try_acquire(4).unwrap();
-        let other = permit.merge(two.try_acquire(5).unwrap()).unwrap_err();
-        assert_eq!((one.used(), two.used(), other.bytes()), (4, 5, 5));
     }
 
     #[test]

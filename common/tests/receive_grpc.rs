@@ -8,11 +8,12 @@ use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceResponse
 use prost::Message;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use support::{EXPORT, Rig, framed, grpc, grpc_request, gzip, open_grpc, send, until};
 use tailgate_common::client::{ClientSettings, Compression, OtlpGrpcClient};
 use tailgate_common::limit::ByteBudget;
 use tailgate_common::receive::{Code, Refusal, Reply, ServerSettings, Transport};
+use tokio::io::AsyncReadExt;
 
 async fn rig() -> Rig {
     Rig::start(ServerSettings::grpc("")).await
@@ -169,6 +170,34 @@ async fn without_permits_the_body_is_not_read() {
 }
 
 #[tokio::test]
+async fn slow_clients_keep_no_more_than_they_have_sent() {
+    let budget = ByteBudget::new(1 << 20);
+    let rig = Rig::with(ServerSettings::grpc(""), budget.clone(), None).await;
+    // Eight times half of the budget is announced; of each message a piece comes.
+    let mut slow = Vec::new();
+    for _ in 0..8 {
+        let (sender, answer) = open_grpc(rig.addr()).await;
+        let part = framed(false, &sample(512 << 10)).into_iter().take(1_000).collect();
+        sender.send(part).await.unwrap();
+        slow.push((sender, answer));
+    }
+    until("all pieces came", || rig.handle.stats().in_flight() == 8 && budget.used() > 0).await;
+    let client = client(&rig, Compression::None);
+    client.export(sample(100_000)).await.unwrap();
+    // One of them goes on, and is held.
+    let (sender, answer) = slow.pop().unwrap();
+    for piece in framed(false, &sample(512 << 10))[1_000..].chunks(60_000) {
+        sender.send(Bytes::copy_from_slice(piece)).await.unwrap();
+    }
+    drop(sender);
+    assert_eq!(answer.await.unwrap().unwrap().grpc().0, 0);
+    assert!(rig.last() == (sample(512 << 10), Transport::Grpc));
+    for (_, answer) in slow {
+        answer.abort();
+    }
+}
+
+#[tokio::test]
 async fn the_permit_lives_until_the_answer() {
     let rig = rig().await;
     rig.probe.permits.forget_permits(1_000);
@@ -252,6 +281,18 @@ async fn shutdown_finishes_what_is_in_flight() {
     export.await.unwrap().unwrap();
     assert_eq!(down.await.unwrap().cut_off, 0);
     assert_eq!(stats.open_connections(), 0);
+}
+
+#[tokio::test]
+async fn shutdown_does_not_wait_for_clients_that_have_said_nothing() {
+    let rig = rig().await;
+    let mut silent = tokio::net::TcpStream::connect(rig.addr()).await.unwrap();
+    until("it is accepted", || rig.handle.stats().open_connections() == 1).await;
+    let begun = Instant::now();
+    assert_eq!(rig.handle.shutdown(Duration::from_secs(20)).await.cut_off, 0);
+    // Far below the five seconds that a connection's first bytes may take.
+    assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
+    assert_eq!(silent.read(&mut [0]).await.unwrap(), 0);
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ mod support;
 use bytes::Bytes;
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use support::{Rig, until};
 use tailgate_common::client::{ClientSettings, OtlpGrpcClient, SendError};
 use tailgate_common::net::tls::{ClientFiles, ServerFiles, Versions, client_config, server_config};
@@ -125,6 +125,20 @@ async fn a_silent_handshake_ends() {
     let _silent = tokio::net::TcpStream::connect(rig.addr()).await.unwrap();
     until("it has given up", || rig.handle.stats().failed_handshakes() == 1).await;
     until("it is closed", || rig.handle.stats().open_connections() == 0).await;
+}
+
+#[tokio::test]
+async fn shutdown_does_not_wait_for_a_handshake() {
+    let pki = Pki::new();
+    let mut settings = ServerSettings::grpc("");
+    settings.tls = Some(server_config(&pki.server(false), &[b"h2"]).unwrap());
+    let rig = Rig::start(settings).await;
+    let _silent = tokio::net::TcpStream::connect(rig.addr()).await.unwrap();
+    until("it is accepted", || rig.handle.stats().open_connections() == 1).await;
+    let begun = Instant::now();
+    rig.handle.shutdown(Duration::from_secs(20)).await;
+    // Far below the five seconds that a handshake may take.
+    assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
 }
 
 #[test]

@@ -64,6 +64,11 @@ impl Backend {
             Link::Otlp(_) => true,
         }
     }
+
+    /// Whether it was given other members than this load balancer, for some seconds now.
+    pub fn disagrees(&self) -> bool {
+        matches!(&self.link, Link::Peer(client) if client.disagrees())
+    }
 }
 
 /// Sends a parcel and waits for its outcome; the delivery sets the time limit.
@@ -104,9 +109,9 @@ fn of_peer(spans: u32, result: Result<DeliverResult, PeerError>) -> (Outcome, St
         Ok(result) => result,
         Err(error) => {
             let outcome = match &error {
-                PeerError::NotSent(NotSent::Full | NotSent::TooLarge) => {
-                    Outcome::Refused { retry_after: None }
-                }
+                PeerError::NotSent(NotSent::Full) => Outcome::Refused { retry_after: None },
+                // Receivers take no more than fits; if it came to this, no retry would help.
+                PeerError::NotSent(NotSent::TooLarge) => Outcome::Held { rejected: spans },
                 PeerError::NotSent(_) => Outcome::Unanswered { sent: false },
                 PeerError::Unknown | PeerError::TimedOut | PeerError::Closed => {
                     Outcome::Unanswered { sent: true }

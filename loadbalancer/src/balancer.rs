@@ -82,6 +82,12 @@ impl Options {
             in_flight,
         }
     }
+
+    /// Gives each attempt the time that a backend may take, and a request time for one more.
+    pub fn with_attempt(self, attempt: Duration) -> Self {
+        let timing = Timing { attempt, ..self.timing };
+        Self { timeout: attempt * 2 + timing.longest_pause, timing, ..self }
+    }
 }
 
 // === impl LoadBalancer ===

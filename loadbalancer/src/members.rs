@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use tailgate_common::clock::{Clock, Nanos};
+use tailgate_common::ownership::digest_of;
 use tailgate_common::peer::{ClientOptions, Identity, PeerClient, Plain, SharedDigest};
 use tokio::sync::watch;
 
@@ -56,7 +57,7 @@ const STOOD_STILL: Duration = Duration::from_secs(1);
 
 impl Backends {
     /// Tailgate samplers: with deputies, and ejected when they are silent. `digest` is set to that
-    /// of the table in use; give the same to the clients' [`Identity`].
+    /// of the resolver's set; give the same to the clients' [`Identity`].
     pub fn peers(connect: Connect, digest: SharedDigest) -> Self {
         Self { connect, peers: true, digest }
     }
@@ -143,7 +144,6 @@ impl Keeper {
 
     fn snapshot(&mut self) -> Snapshot {
         let view = self.membership.view();
-        self.kind.digest.set(view.table().digest());
         self.stats.table_changed(view.members().count());
         Snapshot { view, backends: self.backends.clone() }
     }
@@ -156,6 +156,9 @@ impl Keeper {
             tracing::warn!("the resolver found no members; keeping the last ones");
             return false;
         }
+        // Of all, as samplers have it: who is silent is seen by each side at its own time.
+        let names: Vec<&str> = members.iter().map(|member| &*member.name).collect();
+        self.kind.digest.set(digest_of(&names));
         let now = self.clock.now();
         self.drop_moved(now, &members);
         let mut links = self.connect(&mut members);

@@ -16,28 +16,25 @@ const INNER: u8 = 2 << 3 | 2;
 /// If an index is out of range or `request` is not what was scanned: both are the caller's mistakes.
 pub fn splice(request: &[u8], scan: &Scan, indexes: &[u32], out: &mut Vec<u8>) {
     debug_assert!(indexes.is_sorted());
-    let mut rest = indexes;
-    while let Some(&first) = rest.first() {
-        let resource = scan.resource_of(scan.spans[first as usize].scope);
-        let same = |index: &&u32| scan.resource_of(scan.spans[**index as usize].scope) == resource;
-        let (group, tail) = rest.split_at(rest.iter().take_while(same).count());
+    for group in by_resource(scan, indexes) {
+        let resource = scan.resource_of(scan.spans[group[0] as usize].scope);
         splice_resource(request, scan, resource, group, out);
-        rest = tail;
     }
 }
 
 /// The exact length of what [`splice`] would append, in bytes.
 pub fn spliced_len(scan: &Scan, indexes: &[u32]) -> usize {
-    let mut rest = indexes;
-    let mut len = 0;
-    while let Some(&first) = rest.first() {
-        let resource = scan.resource_of(scan.spans[first as usize].scope);
-        let same = |index: &&u32| scan.resource_of(scan.spans[**index as usize].scope) == resource;
-        let (group, tail) = rest.split_at(rest.iter().take_while(same).count());
-        len += field_len(resource_len(scan, resource, group));
-        rest = tail;
-    }
-    len
+    let len = |group: &[u32]| {
+        let resource = scan.resource_of(scan.spans[group[0] as usize].scope);
+        field_len(resource_len(scan, resource, group))
+    };
+    by_resource(scan, indexes).map(len).sum()
+}
+
+/// Runs of spans of the same resource.
+fn by_resource<'a>(scan: &'a Scan, indexes: &'a [u32]) -> impl Iterator<Item = &'a [u32]> {
+    let resource = |index: &u32| scan.resource_of(scan.spans[*index as usize].scope);
+    indexes.chunk_by(move |a, b| resource(a) == resource(b))
 }
 
 fn splice_resource(request: &[u8], scan: &Scan, resource: u32, indexes: &[u32], out: &mut Vec<u8>) {

@@ -14,6 +14,7 @@ use tailgate_proto::{Limits, Scan, ScanError, scan, splice, spliced_len};
 
 use crate::core::buffer::{Buffer, Outcome, SHARDS, totals};
 use crate::core::counts::{Counts, Early};
+use crate::core::log::SEGMENT_BYTES;
 use crate::core::outbox::{Kept, OutboxCounts};
 use crate::core::shard::{Arrived, Outlet, Role};
 use crate::export::Exports;
@@ -142,6 +143,15 @@ impl Sampler {
         self.stopping.load(Ordering::Acquire)
     }
 
+    /// Why nothing at all is taken now, if so: the last segment is gone, or the process is stopping.
+    pub fn refuses_all(&self) -> Option<Refusal> {
+        if self.is_stopping() {
+            return Some(unavailable("this sampler is shutting down".to_owned()));
+        }
+        let full = self.budget.used() + SEGMENT_BYTES as u64 > self.budget.limit();
+        (full && self.buffer().is_some()).then(|| unavailable("no memory for spans".to_owned()))
+    }
+
     /// Takes a request in.
     ///
     /// # Errors
@@ -181,7 +191,7 @@ impl Sampler {
             let mut done = false;
             for index in 0..SHARDS {
                 let mut shard = buffer.shard(index);
-                done |= shard.forget_early(64);
+                done |= shard.forget_early(now, 64);
             }
             if done {
                 continue;
@@ -279,8 +289,8 @@ impl Sampler {
 
 impl Ingest for Sampler {
     async fn ingest(&self, body: Bytes, transport: Transport) -> Reply {
-        if self.is_stopping() {
-            return Reply::Refused(unavailable("this sampler is shutting down".to_owned()));
+        if let Some(refusal) = self.refuses_all().filter(|_| self.is_stopping()) {
+            return Reply::Refused(refusal);
         }
         match self.take(Role::Owner, &body, &Limits::default()) {
             Err(error) => Reply::Refused(Refusal::new(Code::InvalidArgument, error.to_string())),

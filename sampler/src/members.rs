@@ -72,6 +72,12 @@ impl Members {
         ejected.map(|member| member.name.as_ref()).collect()
     }
 
+    /// The names of the members that were given other members than this one.
+    pub fn disagreeing(&self) -> Vec<&str> {
+        let disagree = self.others.iter().filter(|member| member.client.disagrees());
+        disagree.map(|member| member.name.as_ref()).collect()
+    }
+
     /// In which role spans are held that were sent for `owner`.
     fn role_for(&self, owner: &str) -> Role {
         let found = self.others.iter().enumerate().find(|(_, member)| *member.name == *owner);

@@ -49,7 +49,7 @@ const NOT_YET: [&str; 5] = ["snappy", "x-snappy-framed", "zlib", "deflate", "lz4
 impl OtlpClient {
     /// Reads an exporter that names its endpoint.
     pub fn read(r: &Reader<'_>) -> Self {
-        let client = Self::read_without_endpoint(r);
+        let client = Self::read_all_but_endpoint(r, Queue::read_own);
         let Some(item) = r.take("endpoint") else {
             r.error("endpoint", "is missing", "write endpoint: host:port");
             return client;
@@ -58,8 +58,12 @@ impl OtlpClient {
         client.at(&item, &text)
     }
 
-    /// Reads everything but the endpoint, which comes from a resolver.
+    /// Reads everything but the endpoint, which comes from a resolver; its queue is not used.
     pub fn read_without_endpoint(r: &Reader<'_>) -> Self {
+        Self::read_all_but_endpoint(r, Queue::read)
+    }
+
+    fn read_all_but_endpoint(r: &Reader<'_>, queue: fn(&Reader<'_>) -> Queue) -> Self {
         r.refuse(&["auth", "middlewares"], "use headers, or tls.cert_file and tls.key_file");
         r.refuse(&["authority"], "use tls.server_name_override");
         r.refuse(&["proxy_url"], "connect without a proxy");
@@ -78,7 +82,7 @@ impl OtlpClient {
             headers: headers(r),
             timeout: r.duration_or("timeout", Duration::from_secs(5)),
             retry: Retry::read(&r.map_or_empty("retry_on_failure")),
-            queue: Queue::read(&r.map_or_empty("sending_queue")),
+            queue: queue(&r.map_or_empty("sending_queue")),
         }
     }
 

@@ -28,6 +28,8 @@ pub struct Document<'a> {
     pub telemetry: Telemetry,
     /// `tailgate`.
     pub tailgate: Tailgate,
+    /// Where `tailgate.instance` is.
+    pub instance: Mark,
     connectors: Vec<Component<'a>>,
     mark: Mark,
     diag: &'a Diag,
@@ -92,6 +94,7 @@ impl<'a> Document<'a> {
         let mark = service.mark_of("pipelines");
         let telemetry = Telemetry::read(&service.map_or_empty("telemetry"));
         let active = references(&service, "extensions");
+        let tailgate = r.map_or_empty("tailgate");
         let mut document = Self {
             receivers,
             processors,
@@ -100,7 +103,8 @@ impl<'a> Document<'a> {
             active,
             pipelines: Vec::new(),
             telemetry,
-            tailgate: Tailgate::read(&r.map_or_empty("tailgate")),
+            tailgate: Tailgate::read(&tailgate),
+            instance: tailgate.mark_of("instance"),
             connectors,
             mark,
             diag: r.diag(),

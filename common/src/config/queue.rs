@@ -74,6 +74,24 @@ impl Default for Queue {
 }
 
 impl Queue {
+    /// Reads the block of an exporter's own queue, and notes what it is instead.
+    pub fn read_own(r: &Reader<'_>) -> Self {
+        let queue = Self::read(r);
+        if !queue.enabled {
+            r.note("enabled", "accepted, has no effect: there is always a queue, in memory");
+        }
+        if queue.block_on_overflow {
+            let text = "accepted, has no effect: before the queue is full, new spans are refused";
+            r.note("block_on_overflow", text);
+        }
+        if r.has("queue_size") && queue.sizer != Sizer::Bytes {
+            let text = "accepted, has no effect: the queue is bounded in bytes, by its share of \
+                        the memory limit";
+            r.note("queue_size", text);
+        }
+        queue
+    }
+
     /// Reads the block; defaults if it is empty.
     pub fn read(r: &Reader<'_>) -> Self {
         let or = Self::default();

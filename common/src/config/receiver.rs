@@ -3,6 +3,7 @@
 use super::endpoint;
 use super::reader::Reader;
 use super::tls::ServerTls;
+use crate::peer::MAX_FRAGMENT;
 
 /// `receivers.otlp`. At least one protocol is there.
 #[derive(Clone, Debug, PartialEq)]
@@ -48,8 +49,9 @@ const IDLE_HELP: &str = "has no effect yet";
 // === impl OtlpReceiver ===
 
 impl OtlpReceiver {
-    /// Reads the block of an `otlp` receiver.
-    pub(super) fn read(r: &Reader<'_>) -> Self {
+    /// Reads the block of an `otlp` receiver. Among `members`, a request must fit into a frame
+    /// between the tiers.
+    pub(super) fn read(r: &Reader<'_>, members: bool) -> Self {
         let protocols = r.map_or_empty("protocols");
         let grpc = protocols.map("grpc");
         let http = protocols.map("http");
@@ -58,8 +60,8 @@ impl OtlpReceiver {
             r.error("protocols", "no protocol is listed", help);
         }
         Self {
-            grpc: grpc.as_ref().map(GrpcServer::read),
-            http: http.as_ref().map(|http| HttpServer::read(http)),
+            grpc: grpc.as_ref().map(|grpc| GrpcServer::read(grpc, members)),
+            http: http.as_ref().map(|http| HttpServer::read(http, members)),
         }
     }
 }
@@ -67,7 +69,7 @@ impl OtlpReceiver {
 // === impl GrpcServer ===
 
 impl GrpcServer {
-    fn read(r: &Reader<'_>) -> Self {
+    fn read(r: &Reader<'_>, members: bool) -> Self {
         refuse_transport(r);
         r.refuse(&["auth", "middlewares"], AUTH_HELP);
         r.accept(&["keepalive", "read_buffer_size", "write_buffer_size"], IDLE_HELP);
@@ -76,6 +78,7 @@ impl GrpcServer {
             None | Some(0) => 4 * MIB,
             Some(mib) => mib * MIB,
         };
+        check_fits(r, "max_recv_msg_size_mib", max, members, MAX_FRAGMENT as i64 / MIB);
         let streams = r.typed("max_concurrent_streams");
         let streams = streams.and_then(|i| i.integer(0, i64::from(u32::MAX)));
         Self {
@@ -90,13 +93,14 @@ impl GrpcServer {
 // === impl HttpServer ===
 
 impl HttpServer {
-    fn read(r: &Reader<'_>) -> Self {
+    fn read(r: &Reader<'_>, members: bool) -> Self {
         http_server_keys(r);
         r.accept(&["metrics_url_path", "logs_url_path"], "has no effect: only traces are taken");
         let max = match r.typed("max_request_body_size").and_then(|i| i.integer(0, MAX_MIB * MIB)) {
             None | Some(0) => 20 * MIB,
             Some(bytes) => bytes,
         };
+        check_fits(r, "max_request_body_size", max, members, MAX_FRAGMENT as i64);
         let mut traces_url_path = r.string_or("traces_url_path", "/v1/traces");
         if !traces_url_path.starts_with('/') {
             traces_url_path.insert(0, '/');
@@ -107,6 +111,14 @@ impl HttpServer {
             max_request_body_bytes: max as usize,
             traces_url_path,
         }
+    }
+}
+
+/// What a client may send has to fit through to a sampler; `most` is in the key's unit.
+fn check_fits(r: &Reader<'_>, key: &'static str, bytes: i64, members: bool, most: i64) {
+    if members && bytes > MAX_FRAGMENT as i64 {
+        let what = "is more than one frame to a sampler can hold, and tailgate.members are listed";
+        r.error(key, what, &format!("write {key}: {most}, or less"));
     }
 }
 

@@ -42,10 +42,11 @@ impl Shared {
         pipeline: Option<&Pipeline>,
         mut own: impl FnMut(&Component<'a>) -> bool,
     ) -> Self {
+        let members = !document.tailgate.members.is_empty();
         let mut receivers = Vec::new();
         for component in &document.receivers {
             match component.id.kind.as_str() {
-                "otlp" => receivers.extend(named(component, OtlpReceiver::read)),
+                "otlp" => receivers.extend(named(component, |r| OtlpReceiver::read(r, members))),
                 _ => component.unsupported(document.uses(component)),
             }
         }

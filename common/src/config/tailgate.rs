@@ -68,6 +68,9 @@ const MAX_NAME: usize = 128;
 impl Tailgate {
     pub(super) fn read(r: &Reader<'_>) -> Self {
         let admin = r.map_or_empty("admin");
+        if admin.has("endpoint") {
+            admin.note("endpoint", "accepted, has no effect yet: nothing listens there");
+        }
         let or_name = |name: String| if name.is_empty() { host_name() } else { name };
         Self {
             instance: or_name(r.string_or("instance", "")),

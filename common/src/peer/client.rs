@@ -13,6 +13,7 @@ use tokio::net::TcpStream;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+use super::agreement::Agreement;
 use super::backoff::Backoff;
 use super::connection::Connection;
 use super::handshake::{HandshakeError, Opened, connect};
@@ -60,6 +61,7 @@ pub(super) struct Shared {
     state: AtomicU8,
     last_heard: AtomicU64,
     peer_digest: SharedDigest,
+    agreement: Mutex<Agreement>,
     last_error: Mutex<Option<String>>,
 }
 
@@ -105,8 +107,10 @@ impl PeerClient {
     /// Starts to connect. Needs a tokio runtime.
     pub fn spawn<U: Upgrade>(options: ClientOptions, upgrade: U) -> Self {
         let (commands, queue) = mpsc::channel(options.queue.max(1));
+        let agreement = Mutex::new(Agreement::new(options.clock.now()));
         let shared = Arc::new(Shared {
             options,
+            agreement,
             state: AtomicU8::new(CONNECTING),
             last_heard: AtomicU64::new(0),
             peer_digest: SharedDigest::default(),
@@ -158,9 +162,15 @@ impl PeerClient {
         &self.shared.options.peer
     }
 
-    /// The digest of the peer's table, as last heard.
+    /// The digest of the peer's member set, as last heard.
     pub fn peer_digest(&self) -> u64 {
         self.shared.peer_digest.get()
+    }
+
+    /// Whether the peer was given other members than this side, for some seconds now.
+    pub fn disagrees(&self) -> bool {
+        let now = self.shared.options.clock.now();
+        self.is_connected() && self.shared.agreement.lock().differs(now)
     }
 
     /// Why there is no connection; none while there is one.
@@ -227,6 +237,11 @@ impl Shared {
 
     pub(super) fn heard_digest(&self, digest: u64) {
         self.peer_digest.set(digest);
+        let ours = self.options.identity.digest.get();
+        if self.agreement.lock().look(self.options.clock.now(), ours, digest) {
+            let peer = &self.options.peer;
+            tracing::warn!(%peer, "this peer was given other members: traces are split");
+        }
     }
 
     /// Logs each error once, not once for each attempt.

@@ -5,6 +5,7 @@
 //! A client that lost its connection says for each request whether it may have arrived
 //! ([`PeerError::Unknown`]) or can't have ([`PeerError::NotSent`]).
 
+mod agreement;
 mod auth;
 mod backoff;
 mod client;
@@ -28,6 +29,12 @@ use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use tailgate_proto::peer::{MAX_BODY, MAX_NAME};
+
+/// The largest fragment that fits into a frame whatever goes with it: the mode, and the owner's
+/// name with its length.
+pub const MAX_FRAGMENT: usize = MAX_BODY - MAX_NAME - 8;
+
 /// Who this side is.
 #[derive(Clone, Debug)]
 pub struct Identity {
@@ -37,11 +44,12 @@ pub struct Identity {
     pub name: Arc<str>,
     /// What both sides must know.
     pub secret: SharedSecret,
-    /// Digest of the ownership table in use here; see [`crate::ownership::Table::digest`].
+    /// Digest of the member set that this side was given, silent members included; see
+    /// [`crate::ownership::Table::digest`].
     pub digest: SharedDigest,
 }
 
-/// The digest of a node's table, which changes with the members. Clones share the value.
+/// The digest of a node's member set, which changes with it. Clones share the value.
 #[derive(Clone, Debug, Default)]
 pub struct SharedDigest(Arc<AtomicU64>);
 
@@ -52,7 +60,7 @@ pub struct PeerInfo {
     pub role: Role,
     /// Its name.
     pub name: Arc<str>,
-    /// The digest of its table, kept up to date by its heartbeats.
+    /// The digest of its member set, kept up to date by its heartbeats.
     pub digest: SharedDigest,
 }
 

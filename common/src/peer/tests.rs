@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::stream::{FrameReader, FrameWriter, Gate, Incoming};
 use super::*;
-use crate::clock::SystemClock;
+use crate::clock::{ManualClock, SystemClock};
 use crate::limit::ByteBudget;
 use crate::net::Listener;
 
@@ -132,6 +132,32 @@ async fn spans_arrive_as_sent_and_are_answered() {
     assert!(client.last_heard().is_some());
     until("digests are exchanged", || client.peer_digest() == name_digest(Role::Sampler)).await;
     drop(stalled);
+}
+
+#[tokio::test]
+async fn a_peer_with_other_members_is_noticed() {
+    let server = server().await;
+    let clock = Arc::new(ManualClock::new(0));
+    let mut options = options(&server.address, "sampler-0", "secret");
+    options.clock = clock.clone();
+    let ours = options.identity.digest.clone();
+    let client = PeerClient::spawn(options, Plain);
+    let theirs = name_digest(Role::Sampler);
+    until("digests are exchanged", || client.is_connected() && client.peer_digest() == theirs)
+        .await;
+    assert!(!client.disagrees(), "it may be a change on its way");
+    clock.advance(super::agreement::SETTLES_WITHIN);
+    assert!(client.disagrees());
+    ours.set(theirs);
+    until("they agree again", || !client.disagrees()).await;
+}
+
+#[test]
+fn the_largest_fragment_fits_into_a_frame() {
+    let owner = "n".repeat(MAX_NAME).as_str().into();
+    let fragment = vec![0; MAX_FRAGMENT].into();
+    let deliver = Deliver { mode: Mode::Deputy { owner }, spans: 1, fragment };
+    Frame::Deliver(1, deliver).encode(&mut Vec::new()).unwrap();
 }
 
 #[tokio::test]

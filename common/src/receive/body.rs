@@ -19,7 +19,7 @@ pub(super) struct BodyReader {
 /// client reads our answer instead of failing to write.
 const DISCARD: u64 = 1 << 20;
 const DISCARD_TIME: Duration = Duration::from_secs(2);
-/// First step for bodies of unknown length.
+/// First step for bodies in several pieces.
 const STEP: usize = 64 * 1024;
 
 // === impl BodyReader ===
@@ -66,18 +66,20 @@ impl BodyReader {
         Ok(Some(out))
     }
 
-    /// The next `len` bytes, which the caller has a permit for. Not copied if they came in one
-    /// piece.
-    pub async fn exactly(&mut self, len: usize) -> Result<Bytes, Refusal> {
+    /// The next `len` bytes. Not copied if they came in one piece; else the permit grows as they
+    /// come, so that a slow client keeps little more than it has sent.
+    pub async fn exactly(&mut self, len: usize, permit: &mut Permit) -> Result<Bytes, Refusal> {
         if self.piece.is_empty() && len > 0 {
             self.next_piece().await?;
         }
         if self.piece.len() >= len {
+            permitted(permit, len)?;
             return Ok(self.piece.split_to(len));
         }
-        let mut out = Vec::with_capacity(len);
+        let mut out = Vec::new();
         loop {
             let n = self.piece.len().min(len - out.len());
+            make_room(&mut out, n, len, permit)?;
             out.extend_from_slice(&self.piece.split_to(n));
             if out.len() == len {
                 return Ok(out.into());
@@ -104,14 +106,7 @@ impl BodyReader {
             if len > limit {
                 return Err(too_large(None, limit));
             }
-            if len > out.capacity() {
-                let capacity = len.max(out.capacity() * 2).max(STEP).min(limit);
-                let more = capacity - out.capacity();
-                if !permit.try_grow(more as u64) {
-                    return Err(no_room(more));
-                }
-                out.reserve_exact(capacity - out.len());
-            }
+            make_room(&mut out, self.piece.len(), limit, permit)?;
             out.extend_from_slice(&std::mem::take(&mut self.piece));
         }
         Ok(out.into())
@@ -131,6 +126,26 @@ impl BodyReader {
         // Too slow is the same as too large.
         let _ = tokio::time::timeout(DISCARD_TIME, all).await;
     }
+}
+
+/// Makes room for `more` bytes, by doubling, in a buffer that gets no larger than `limit`.
+fn make_room(
+    out: &mut Vec<u8>,
+    more: usize,
+    limit: usize,
+    permit: &mut Permit,
+) -> Result<(), Refusal> {
+    let len = out.len() + more;
+    if len > out.capacity() {
+        let capacity = len.max(out.capacity() * 2).max(STEP).min(limit);
+        permitted(permit, capacity - out.capacity())?;
+        out.reserve_exact(capacity - out.len());
+    }
+    Ok(())
+}
+
+fn permitted(permit: &mut Permit, more: usize) -> Result<(), Refusal> {
+    if permit.try_grow(more as u64) { Ok(()) } else { Err(no_room(more)) }
 }
 
 /// The refusal of a request that is over a size limit.

@@ -76,17 +76,18 @@ const MAX_PENDING_RESETS: usize = 20;
 const MAX_LOCAL_RESETS: usize = 256;
 
 /// Serves a connection until it ends or `life` does.
-pub(super) async fn serve<I, T>(shared: Arc<Shared<I>>, io: T, life: Lifetime) -> Ended
+pub(super) async fn serve<I, T>(shared: Arc<Shared<I>>, io: T, mut life: Lifetime) -> Ended
 where
     I: Ingest,
     T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let mut io = ReadAhead::new(io);
-    match timeout(shared.settings.header_timeout, io.starts_with(PREFACE)).await {
-        Ok(Ok(true)) => serve_http2(shared, io, life).await,
-        Ok(Ok(false)) => serve_http1(shared, io, life).await,
-        // Silent or broken: there is nobody to tell.
-        Ok(Err(_)) | Err(_) => Ended::Whole,
+    let first = timeout(shared.settings.header_timeout, io.starts_with(PREFACE));
+    match life.unless_stopped(first).await {
+        Some(Ok(Ok(true))) => serve_http2(shared, io, life).await,
+        Some(Ok(Ok(false))) => serve_http1(shared, io, life).await,
+        // Silent or broken, or nothing has come when the server stops: there is nobody to tell.
+        Some(Ok(Err(_)) | Err(_)) | None => Ended::Whole,
     }
 }
 
@@ -173,6 +174,19 @@ async fn stopped(stop: &mut watch::Receiver<Option<Instant>>) -> Instant {
     // A server that is gone without a word has stopped too.
     let deadline = stop.wait_for(Option::is_some).await.ok().and_then(|d| *d);
     deadline.unwrap_or_else(Instant::now)
+}
+
+// === impl Lifetime ===
+
+impl Lifetime {
+    /// The future's output; none if the server stops first: for what comes before any request.
+    pub(super) async fn unless_stopped<F: Future>(&mut self, future: F) -> Option<F::Output> {
+        tokio::select! {
+            biased;
+            output = future => Some(output),
+            _ = stopped(&mut self.stop) => None,
+        }
+    }
 }
 
 // === impl Spawned ===

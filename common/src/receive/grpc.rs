@@ -5,7 +5,7 @@
 //! checked and permitted first, and what can't be mended by a retry is INVALID_ARGUMENT.
 
 use super::body::{BodyReader, too_large, too_slow};
-use super::decompress::{Encoding, no_room, unpack};
+use super::decompress::{Encoding, unpack};
 use super::reply::{Code, Refusal, Reply};
 use super::response::ReplyBody;
 use super::settings::Shared;
@@ -102,8 +102,8 @@ async fn message<I>(
     let limit = shared.settings.max_recv_msg_size;
     let size = usize::try_from(len).ok().filter(|size| *size <= limit);
     let size = size.ok_or_else(|| too_large(Some(u64::from(len)), limit))?;
-    let permit = shared.budget.try_acquire(u64::from(len)).ok_or_else(|| no_room(size))?;
-    let bytes = body.exactly(size).await?;
+    let mut permit = shared.permit_up_to(size)?;
+    let bytes = body.exactly(size, &mut permit).await?;
     body.end().await?;
     Ok((flag == 1, bytes, permit))
 }

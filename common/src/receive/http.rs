@@ -4,7 +4,7 @@
 //! "OTLP/HTTP Response".
 
 use super::body::{BodyReader, too_large, too_slow};
-use super::decompress::{Encoding, no_room, unpack};
+use super::decompress::{Encoding, unpack};
 use super::reply::{Code, Refusal, Reply};
 use super::response::ReplyBody;
 use super::settings::Shared;
@@ -132,9 +132,9 @@ async fn read<I>(shared: &Shared<I>, body: &mut BodyReader) -> Result<(Bytes, Pe
     let least = told.lower();
     let size = usize::try_from(least).ok().filter(|size| *size <= limit);
     let size = size.ok_or_else(|| too_large(Some(least), limit))?;
-    let mut permit = shared.budget.try_acquire(least).ok_or_else(|| no_room(size))?;
+    let mut permit = shared.permit_up_to(size)?;
     let bytes = match told.exact() {
-        Some(_) => body.exactly(size).await?,
+        Some(_) => body.exactly(size, &mut permit).await?,
         None => body.all(limit, &mut permit).await?,
     };
     Ok((bytes, permit))

@@ -151,7 +151,7 @@ async fn connection<I: Ingest>(
     shared: Arc<Shared<I>>,
     stream: TcpStream,
     peer: SocketAddr,
-    life: Lifetime,
+    mut life: Lifetime,
     _open: Gauge,
 ) -> Ended {
     let Some(tls) = shared.settings.tls.clone() else {
@@ -159,14 +159,16 @@ async fn connection<I: Ingest>(
     };
     // rustls reads in small steps as well.
     let handshake = TlsAcceptor::from(tls).accept(ReadAhead::new(stream));
-    match timeout(shared.settings.handshake_timeout, handshake).await {
-        Ok(Ok(stream)) => serve(shared, stream, life).await,
-        Ok(Err(error)) => {
+    let handshake = timeout(shared.settings.handshake_timeout, handshake);
+    match life.unless_stopped(handshake).await {
+        Some(Ok(Ok(stream))) => serve(shared, stream, life).await,
+        None => Ended::Whole,
+        Some(Ok(Err(error))) => {
             shared.stats.failed_handshake();
             tracing::debug!(%peer, %error, "TLS handshake failed");
             Ended::Whole
         }
-        Err(_) => {
+        Some(Err(_)) => {
             shared.stats.failed_handshake();
             tracing::debug!(%peer, "TLS handshake took too long");
             Ended::Whole

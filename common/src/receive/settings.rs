@@ -1,7 +1,8 @@
 //! What a server is told; the defaults are the collector's where it has them.
 
+use super::decompress::no_room;
 use super::{Refusal, ServerStats};
-use crate::limit::ByteBudget;
+use crate::limit::{ByteBudget, Permit};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -110,6 +111,15 @@ impl<I> Shared<I> {
         match self.gate.as_ref().and_then(|gate| gate()) {
             Some(refusal) => Err(refusal),
             None => Ok(()),
+        }
+    }
+
+    /// A permit that grows with a body of `announced` bytes as it comes; refused now if the whole
+    /// would not fit now.
+    pub fn permit_up_to(&self, announced: usize) -> Result<Permit, Refusal> {
+        match self.budget.has_room(announced as u64) {
+            true => Ok(self.budget.empty_permit()),
+            false => Err(no_room(announced)),
         }
     }
 }

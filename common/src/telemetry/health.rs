@@ -4,6 +4,7 @@
 //! one along. What is wrong but no reason to be restarted is said in the body, as `degraded`.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -16,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use super::http::{BindError, Server, text};
 
 /// The health of this process. Cheap to clone.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Health(Arc<Inner>);
 
 /// Keeps the process from being ready while any clone of it lives.
@@ -25,21 +26,17 @@ pub struct Latch {
     _held: Arc<Held>,
 }
 
-/// Something that may be degraded; gone from the list when dropped.
-#[derive(Debug)]
-pub struct Condition {
-    health: Health,
-    component: String,
-}
+/// Asked each time that health is: why the component is degraded, if it is.
+type Probe = Box<dyn Fn() -> Option<String> + Send + Sync>;
 
 /// The running server.
 pub type HealthServer = Server;
 
-#[derive(Debug)]
 struct Inner {
     up: Arc<OnceLock<(Instant, SystemTime)>>,
     stopping: AtomicBool,
-    degraded: Mutex<BTreeMap<String, String>>,
+    /// By component.
+    probes: Mutex<BTreeMap<String, Probe>>,
 }
 
 #[derive(Debug)]
@@ -122,8 +119,8 @@ impl Health {
     pub fn new() -> (Self, Latch) {
         let up = Arc::new(OnceLock::new());
         let latch = Latch { _held: Arc::new(Held(up.clone())) };
-        let (stopping, degraded) = (AtomicBool::new(false), Mutex::default());
-        (Self(Arc::new(Inner { up, stopping, degraded })), latch)
+        let (stopping, probes) = (AtomicBool::new(false), Mutex::default());
+        (Self(Arc::new(Inner { up, stopping, probes })), latch)
     }
 
     /// Started, and not stopping.
@@ -136,9 +133,13 @@ impl Health {
         self.0.stopping.store(true, Ordering::Release);
     }
 
-    /// A name under which something can be said to be degraded.
-    pub fn condition(&self, component: impl Into<String>) -> Condition {
-        Condition { health: self.clone(), component: component.into() }
+    /// Asks `probe` at each request whether the component is degraded, and why. Must be quick.
+    pub fn probe(
+        &self,
+        component: impl Into<String>,
+        probe: impl Fn() -> Option<String> + Send + Sync + 'static,
+    ) {
+        self.0.probes.lock().insert(component.into(), Box::new(probe));
     }
 
     /// The JSON body: status, upSince, uptime, reasons, degraded.
@@ -146,38 +147,29 @@ impl Health {
         let ready = self.is_ready();
         let up = self.0.up.get().filter(|_| ready);
         let reason = if self.0.up.get().is_none() { "starting" } else { "stopping" };
-        let degraded = self.0.degraded.lock().clone();
         let body = Body {
             status: if ready { "Server available" } else { "Server not available" },
             up_since: up.map_or("0001-01-01T00:00:00Z".to_owned(), |(_, time)| rfc3339(*time)),
             uptime: up.map_or(String::new(), |(since, _)| go_duration(since.elapsed())),
             reasons: if ready { Vec::new() } else { vec![reason] },
-            degraded: degraded
-                .into_iter()
-                .map(|(component, reason)| Degraded { component, reason })
-                .collect(),
+            degraded: self.degraded(),
         };
         // Strings and lists only: that can't fail.
         serde_json::to_string(&body).unwrap_or_default()
     }
-}
 
-// === impl Condition ===
-
-impl Condition {
-    /// It is degraded, for this reason; or not, for none.
-    pub fn set(&self, reason: Option<String>) {
-        let mut degraded = self.health.0.degraded.lock();
-        match reason {
-            Some(reason) => degraded.insert(self.component.clone(), reason),
-            None => degraded.remove(&self.component),
+    fn degraded(&self) -> Vec<Degraded> {
+        let probes = self.0.probes.lock();
+        let ask = |(component, probe): (&String, &Probe)| {
+            probe().map(|reason| Degraded { component: component.clone(), reason })
         };
+        probes.iter().filter_map(ask).collect()
     }
 }
 
-impl Drop for Condition {
-    fn drop(&mut self) {
-        self.set(None);
+impl fmt::Debug for Health {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Health").field("ready", &self.is_ready()).finish_non_exhaustive()
     }
 }
 

@@ -14,7 +14,7 @@ mod process;
 mod series;
 
 pub use self::distribution::{Distribution, Reading};
-pub use self::health::{Condition, Health, HealthServer, Latch, serve_health};
+pub use self::health::{Health, HealthServer, Latch, serve_health};
 pub use self::http::{BindError, Server};
 pub use self::logs::{LogError, LogSettings, init_logs};
 pub use self::metrics::{DistributionSeries, FloatCounter, Identity, Metrics, serve_metrics};
@@ -22,7 +22,7 @@ pub use self::names::{ALL, Def, Kind};
 pub use self::process::{Allocator, watch_process};
 pub use self::series::{
     BackendSeries, ExporterSeries, LedgerSeries, LoadBalancerSeries, MemoryLimiterSeries,
-    PolicySeries, ProcessorSeries, ReceiverSeries, TailSamplingSeries,
+    PolicySeries, ProcessorSeries, ReceiverSeries, ServerSeries, TailSamplingSeries,
 };
 
 /// The definitions of all metrics.

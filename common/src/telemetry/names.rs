@@ -59,6 +59,8 @@ const LATENCY_MS: &[f64] = &[5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0,
 
 const NONE: &[&str] = &[];
 const RECEIVER: &[&str] = &["receiver", "transport"];
+const TRANSPORT: &[&str] = &["transport"];
+const ANSWER: &[&str] = &["transport", "code"];
 const PROCESSOR: &[&str] = &["processor"];
 const ITEMS: &[&str] = &["processor", "otel_signal"];
 const EXPORTER: &[&str] = &["exporter"];
@@ -102,6 +104,22 @@ define! {
     RECEIVER_FAILED_SPANS: Counter, Count, RECEIVER,
         "otelcol_receiver_failed_spans",
         "Number of spans that failed to be processed by the receiver due to internal errors";
+
+    SERVER_CONNECTIONS: Gauge, Count, TRANSPORT,
+        "tailgate_receiver_connections",
+        "Connections of clients that are open now";
+    SERVER_CONNECTIONS_REFUSED: Counter, Count, TRANSPORT,
+        "tailgate_receiver_connections_refused",
+        "Number of connections closed at once because too many were open";
+    SERVER_HANDSHAKES_FAILED: Counter, Count, TRANSPORT,
+        "tailgate_receiver_handshakes_failed",
+        "Number of TLS handshakes that failed or took too long";
+    SERVER_REQUESTS_IN_FLIGHT: Gauge, Count, TRANSPORT,
+        "tailgate_receiver_requests_in_flight",
+        "Requests that are being worked on now";
+    SERVER_REQUESTS: Counter, Count, ANSWER,
+        "tailgate_receiver_requests",
+        "Number of requests answered, by gRPC code or HTTP status (0: any other)";
 
     MEMORY_LIMITER_ACCEPTED_SPANS: Counter, Count, PROCESSOR,
         "otelcol_processor_memory_limiter_accepted_spans",

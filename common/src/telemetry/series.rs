@@ -16,6 +16,21 @@ pub struct ReceiverSeries {
     pub failed: Counter,
 }
 
+/// The servers of one transport (`grpc`, `http`).
+#[derive(Clone)]
+pub struct ServerSeries {
+    /// Connections open now.
+    pub connections: Gauge,
+    /// Connections closed at once.
+    pub refused: Counter,
+    /// TLS handshakes that failed.
+    pub handshakes_failed: Counter,
+    /// Requests being worked on.
+    pub in_flight: Gauge,
+    metrics: Metrics,
+    transport: &'static str,
+}
+
 /// A processor's items.
 #[derive(Clone)]
 pub struct ProcessorSeries {
@@ -134,6 +149,32 @@ impl ReceiverSeries {
             refused: counter(&defs::RECEIVER_REFUSED_SPANS),
             failed: counter(&defs::RECEIVER_FAILED_SPANS),
         }
+    }
+}
+
+// === impl ServerSeries ===
+
+impl ServerSeries {
+    /// For `transport`, and the code of its successes, which is there from the start.
+    pub fn new(metrics: &Metrics, transport: &'static str, success: u16) -> Self {
+        let gauge = |def| metrics.gauge(def, &[transport]);
+        let counter = |def| metrics.counter(def, &[transport]);
+        let series = Self {
+            connections: gauge(&defs::SERVER_CONNECTIONS),
+            refused: counter(&defs::SERVER_CONNECTIONS_REFUSED),
+            handshakes_failed: counter(&defs::SERVER_HANDSHAKES_FAILED),
+            in_flight: gauge(&defs::SERVER_REQUESTS_IN_FLIGHT),
+            metrics: metrics.clone(),
+            transport,
+        };
+        series.answered(success, 0);
+        series
+    }
+
+    /// So many requests were answered with this code.
+    pub fn answered(&self, code: u16, count: u64) {
+        let values = [self.transport, &code.to_string()];
+        self.metrics.counter(&defs::SERVER_REQUESTS, &values).absolute(count);
     }
 }
 

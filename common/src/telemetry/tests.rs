@@ -53,6 +53,7 @@ fn everything(metrics: &Metrics) -> LedgerSeries {
     watch_process(metrics, Allocator::Other, Instant::now());
     for transport in ["grpc", "http"] {
         ReceiverSeries::new(metrics, "otlp", transport);
+        ServerSeries::new(metrics, transport, 0);
     }
     ProcessorSeries::new(metrics, "tail_sampling");
     MemoryLimiterSeries::new(metrics, "memory_limiter");
@@ -160,13 +161,17 @@ async fn ready_from_the_last_latch_until_stopping() {
     assert_eq!(body["reasons"], serde_json::json!(["starting"]));
     assert_eq!(body["upSince"], "0001-01-01T00:00:00Z");
     drop(other);
-    let exporter = health.condition("exporter awsxray");
-    exporter.set(Some("throttled".into()));
+    let failure = Arc::new(parking_lot::Mutex::new(Some("throttled".to_owned())));
+    let probed = failure.clone();
+    health.probe("exporter awsxray", move || probed.lock().clone());
+    health.probe("members", || None);
     let (status, body) = ask().await;
     assert_eq!((status, &body["status"]), (200, &Value::from("Server available")));
     assert!(body["uptime"].as_str().unwrap().ends_with('s'));
-    assert_eq!(body["degraded"][0]["component"], "exporter awsxray");
-    drop(exporter);
+    let throttled = serde_json::json!([{"component": "exporter awsxray", "reason": "throttled"}]);
+    assert_eq!(body["degraded"], throttled);
+    // As it is when health is asked, whoever else looks or does not.
+    *failure.lock() = None;
     assert_eq!(ask().await.1["degraded"], serde_json::json!([]));
     health.stopping();
     let (status, body) = ask().await;

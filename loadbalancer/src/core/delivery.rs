@@ -10,6 +10,7 @@
 //!             Held <----------------------+
 //! ```
 //!
+//! A part that waits or is sent again is held, too, when the attempt given up last says so late.
 //! Only what failed is sent again. The answer comes when all parts are held or failed, and says
 //! held only if the table of that moment names each holder as owner or deputy: a part whose holder
 //! was ejected in the meantime is sent again.
@@ -42,6 +43,9 @@ pub struct Delivery {
     picks: Vec<u32>,
     spare: Vec<u32>,
 }
+
+/// No view's version.
+const ANY_VERSION: u64 = 0;
 
 // === impl Delivery ===
 
@@ -81,7 +85,7 @@ impl Delivery {
             Event::Outcome { attempt, outcome } => {
                 match self.parts.iter().position(|part| part.is_attempt(attempt)) {
                     Some(part) => self.outcome(now, view, part, outcome, effects),
-                    None => self.transitions.count(Transition::Stale),
+                    None => self.late(attempt, outcome),
                 }
             }
             Event::Tick => self.tick(now, view, effects),
@@ -172,6 +176,9 @@ impl Delivery {
             }
             (Outcome::Unanswered { sent }, _) => {
                 part.doubtful |= sent;
+                if let State::Sending { attempt, .. } = part.state {
+                    part.given_up = part.target.map(|target| (attempt, target.to));
+                }
                 self.transitions.count(match with_deputy {
                     true => Transition::DeputyUnanswered,
                     false => Transition::OwnerUnanswered,
@@ -182,6 +189,21 @@ impl Delivery {
                 }
             }
             (Outcome::Held { .. }, None) => debug_assert!(false, "an attempt has a target"),
+        }
+    }
+
+    /// An answer to an attempt that was given up: if the part is held after all, nothing more needs
+    /// to be sent.
+    fn late(&mut self, attempt: u32, outcome: Outcome) {
+        let found = self.parts.iter_mut().find_map(|part| Some((part.late(attempt)?, part)));
+        match (outcome, found) {
+            (Outcome::Held { rejected }, Some((by, part))) => {
+                part.state = State::Held { by, rejected: rejected.min(part.len()) };
+                // The view may have changed since it was sent there.
+                part.version = ANY_VERSION;
+                self.transitions.count(Transition::HeldLate);
+            }
+            _ => self.transitions.count(Transition::Stale),
         }
     }
 
@@ -202,6 +224,7 @@ impl Delivery {
         }
         if self.groups.len() > 1 {
             self.reorder(index);
+            self.parts[index].given_up = None;
         }
         let mut start = self.parts[index].spans.start;
         for group in 0..self.groups.len() {

@@ -10,6 +10,8 @@ mod membership;
 mod part;
 #[cfg(test)]
 mod simulation;
+#[cfg(test)]
+mod tests;
 mod view;
 
 pub use self::delivery::Delivery;

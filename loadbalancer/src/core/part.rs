@@ -13,6 +13,8 @@ pub(super) struct Part {
     pub(super) spans: Range<u32>,
     pub(super) state: State,
     pub(super) target: Option<Target>,
+    /// The attempt with these spans that was given up last, and to whom it went.
+    pub(super) given_up: Option<(u32, MemberId)>,
     /// Version of the view that named the target.
     pub(super) version: u64,
     /// Pauses so far.
@@ -63,20 +65,22 @@ pub enum Transition {
     Misplaced,
     /// The time was up.
     Failed,
-    /// An answer to an attempt that had been given up.
+    /// Held after all: the answer came when the attempt had been given up.
+    HeldLate,
+    /// Any other answer to an attempt that had been given up.
     Stale,
 }
 
 /// How often each [`Transition`] happened.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Transitions([u32; 13]);
+pub struct Transitions([u32; 14]);
 
 // === impl Part ===
 
 impl Part {
     pub(super) fn new(spans: Range<u32>) -> Self {
-        let (state, target) = (State::New, None);
-        Self { spans, state, target, version: 0, pauses: 0, doubtful: false }
+        let (state, target, given_up) = (State::New, None, None);
+        Self { spans, state, target, given_up, version: 0, pauses: 0, doubtful: false }
     }
 
     pub(super) fn len(&self) -> u32 {
@@ -95,6 +99,12 @@ impl Part {
         matches!(self.state, State::Sending { attempt, .. } if attempt == number)
     }
 
+    /// To whom this attempt went, if it is the one given up last and the part is still open.
+    pub(super) fn late(&self, number: u32) -> Option<MemberId> {
+        let of = |(attempt, to)| (attempt == number).then_some(to);
+        self.given_up.and_then(of).filter(|_| !self.is_final())
+    }
+
     pub(super) fn is_with_deputy(&self) -> bool {
         self.target.is_some_and(|target| target.deputy_of.is_some())
     }
@@ -104,7 +114,7 @@ impl Part {
 
 impl Transitions {
     /// All of them, in order.
-    pub const ALL: [Transition; 13] = [
+    pub const ALL: [Transition; 14] = [
         Transition::SentToOwner,
         Transition::SentToDeputy,
         Transition::HeldByOwner,
@@ -117,6 +127,7 @@ impl Transitions {
         Transition::Paused,
         Transition::Misplaced,
         Transition::Failed,
+        Transition::HeldLate,
         Transition::Stale,
     ];
 

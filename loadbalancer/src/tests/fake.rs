@@ -171,8 +171,11 @@ pub fn options() -> Options {
 }
 
 pub fn balancer(options: Options, samplers: &[&Sampler], secret: &str) -> LoadBalancer {
+    balancer_as(identity(Role::LoadBalancer, "lb-0", secret), options, samplers)
+}
+
+pub fn balancer_as(me: Identity, options: Options, samplers: &[&Sampler]) -> LoadBalancer {
     let clock = Arc::new(SystemClock::new());
-    let me = identity(Role::LoadBalancer, "lb-0", secret);
     let resolver = StaticResolver::new(samplers.iter().map(|sampler| sampler.member()));
     LoadBalancer::start(options, &resolver, Backends::plain_peers(me, clock.clone()), clock)
 }

@@ -23,6 +23,8 @@ use crate::{Backends, Link, LoadBalancer, Options, Routing, StaticResolver};
 struct Probe {
     got: Mutex<Vec<Vec<TraceId>>>,
     first: Mutex<Vec<Reply>>,
+    /// Time that each answer takes.
+    slow: Mutex<Duration>,
 }
 
 struct Backend {
@@ -35,6 +37,8 @@ impl Ingest for Probe {
         let mut found = Scan::default();
         scan(&body, &Limits::default(), &mut found).unwrap();
         self.got.lock().push(found.spans().iter().map(|span| span.trace_id).collect());
+        let slow = *self.slow.lock();
+        tokio::time::sleep(slow).await;
         self.first.lock().pop().unwrap_or(Reply::Held)
     }
 }
@@ -106,6 +110,18 @@ async fn a_backend_that_is_down_makes_the_request_retryable() {
     assert_eq!(b.probe.got.lock().len(), 1);
     let ledger = balancer.stats().ledger();
     assert!(ledger.is_balanced() && ledger.forwarded == b.probe.got.lock()[0].len() as u64);
+}
+
+#[tokio::test]
+async fn a_backend_may_take_as_long_as_is_configured() {
+    let a = backend().await;
+    // Longer than the attempts of other tests may take.
+    *a.probe.slow.lock() = options().timing.attempt * 3;
+    let options = options().with_attempt(Duration::from_secs(10));
+    assert!(options.timeout > Duration::from_secs(20), "no time for a retry");
+    let balancer = balancer(options, &[&a]);
+    assert_eq!(send(&balancer, &traces(0, 5)).await, Reply::Held);
+    assert_eq!(a.probe.got.lock().len(), 1);
 }
 
 #[tokio::test]

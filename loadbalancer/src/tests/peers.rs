@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use tailgate_common::clock::SystemClock;
 use tailgate_common::limit::ByteBudget;
+use tailgate_common::ownership::digest_of;
 use tailgate_common::peer::{Mode, Role};
 use tailgate_common::receive::{Code, Ingest, Refusal, Reply, Transport};
 use tailgate_proto::TraceId;
@@ -71,7 +72,10 @@ async fn a_dead_owner_has_a_deputy_then_a_successor_and_comes_back() {
         eject_after: Duration::from_millis(2_500),
         ..options()
     };
-    let balancer = connected(quick, &[&a, &b]).await;
+    let me = identity(Role::LoadBalancer, "lb-0", "secret");
+    let digest = me.digest.clone();
+    let balancer = balancer_as(me, quick, &[&a, &b]);
+    until("all connected", || balancer.backends().iter().all(|b| b.is_connected())).await;
     let ids = split(&balancer, &traces(0, 300))[0].clone();
     let (first, second, third) = (ids[0], ids[1], ids[2]);
     let (name, address, holder) = a.kill().await;
@@ -80,6 +84,8 @@ async fn a_dead_owner_has_a_deputy_then_a_successor_and_comes_back() {
     assert_eq!(b.holder.modes(first), [deputy("sampler-0")]);
 
     until("ejected", || balancer.view().members().count() == 1).await;
+    // The set that it was given has not changed.
+    assert_eq!(digest.get(), digest_of(&["sampler-0", "sampler-1"]));
     assert_eq!(send(&balancer, &[second]).await, Reply::Held);
     assert_eq!(b.holder.modes(second), [Mode::Owner]);
 
@@ -222,12 +228,14 @@ async fn the_resolvers_changes_are_followed_but_not_to_nobody() {
     let resolver = Changing(tokio::sync::watch::Sender::new([a.member(), b.member()].into()));
     let clock = Arc::new(SystemClock::new());
     let me = identity(Role::LoadBalancer, "lb-0", "secret");
+    let digest = me.digest.clone();
     let backends = Backends::plain_peers(me, clock.clone());
     let balancer = LoadBalancer::start(options(), &resolver, backends, clock);
     let ids = split(&balancer, &traces(0, 300))[0].clone();
 
     resolver.0.send_replace([b.member()].into());
     until("a left", || balancer.view().members().count() == 1).await;
+    assert_eq!(digest.get(), digest_of(&["sampler-1"]));
     assert_eq!(send(&balancer, &ids[..1]).await, Reply::Held);
     assert_eq!(b.holder.modes(ids[0]), [Mode::Owner]);
 

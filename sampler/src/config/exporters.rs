@@ -92,6 +92,9 @@ impl FileExporter {
         if flush_interval.is_zero() {
             r.error("flush_interval", "is zero", "write a time such as 1s");
         }
+        if r.has("flush_interval") {
+            r.note("flush_interval", "accepted, not needed: each line is written out at once");
+        }
         Self {
             path: PathBuf::from(r.required("path", "write path: /var/lib/traces.json")),
             append: r.bool_or("append", false),
@@ -110,12 +113,14 @@ impl DebugExporter {
         r.accept(&["sending_queue"], "not needed: lines are logged at once");
         let verbosity = r.typed("verbosity");
         let names = ["basic", "normal", "detailed"];
-        Self {
-            verbosity: match verbosity.and_then(|i| i.choice(&names)) {
-                Some(1) => Verbosity::Normal,
-                Some(2) => Verbosity::Detailed,
-                _ => Verbosity::Basic,
-            },
+        let verbosity = match verbosity.and_then(|i| i.choice(&names)) {
+            Some(1) => Verbosity::Normal,
+            Some(2) => Verbosity::Detailed,
+            _ => Verbosity::Basic,
+        };
+        if verbosity != Verbosity::Basic {
+            r.note("verbosity", "accepted, has no effect yet: a line for each batch is logged");
         }
+        Self { verbosity }
     }
 }

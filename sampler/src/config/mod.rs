@@ -8,7 +8,7 @@ mod tests;
 mod xray;
 
 use tailgate_common::config::{
-    ConfigErrors, Document, Env, Input, Named, Note, Shared, in_order, named,
+    ConfigErrors, Document, Env, Input, Named, Note, Shared, Tailgate, in_order, named,
 };
 
 pub use exporters::{DebugExporter, Exporter, FileExporter, Verbosity};
@@ -51,6 +51,7 @@ impl SamplerConfig {
             mine
         });
         let exporters = exporters::read(document);
+        check_instance(document);
         let pipeline = pipeline?;
         let mut samplers = in_order(samplers, &pipeline.processors);
         if let Some(second) = samplers.get(1) {
@@ -60,4 +61,16 @@ impl SamplerConfig {
         let tail_sampling = (!samplers.is_empty()).then(|| samplers.swap_remove(0));
         Some(Self { shared, tail_sampling, exporters: in_order(exporters, &pipeline.exporters) })
     }
+}
+
+/// A sampler that is none of its own members would never be sent what it owns.
+fn check_instance(document: &Document<'_>) {
+    let Tailgate { instance, members, .. } = &document.tailgate;
+    if members.is_empty() || members.iter().any(|member| member.name == *instance) {
+        return;
+    }
+    let names: Vec<&str> = members.iter().map(|member| member.name.as_str()).collect();
+    let text = format!("tailgate.instance: {instance:?} is none of tailgate.members");
+    let help = format!("use one of: {}", names.join(", "));
+    document.diag().error(document.instance, text, &help);
 }

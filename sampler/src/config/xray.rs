@@ -97,7 +97,7 @@ impl AwsXray {
             aws_log_groups: r.strings("aws_log_groups"),
             telemetry: XrayTelemetry::read(&r.map_or_empty("telemetry")),
             retry: Retry::read(&r.map_or_empty("retry_on_failure")),
-            queue: Queue::read(&r.map_or_empty("sending_queue")),
+            queue: Queue::read_own(&r.map_or_empty("sending_queue")),
         }
     }
 }

@@ -1,5 +1,7 @@
 //! From the timer to the decision to the way out.
 
+use std::time::Duration;
+
 use tailgate_common::clock::Nanos;
 use tailgate_policy::{Decision, Facts, Outcome};
 use tailgate_proto::TraceId;
@@ -13,6 +15,10 @@ use super::wheel::{Tick, tick_at, tick_now};
 
 /// Traces that are decided under one lock, so that arrivals never wait long.
 pub const BATCH: usize = 256;
+
+/// Span hashes are remembered for so long after the decision, however short memory is: a load balancer and its client
+/// send what was refused again within this time.
+const REMEMBER_AT_LEAST: Duration = Duration::from_secs(15);
 
 /// What one step of [`Shard::tick`] did.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -178,9 +184,11 @@ impl Shard {
         self.forget_until(tick_now(now), 2 * BATCH);
     }
 
-    /// Forgets the span hashes of up to `limit` decided traces before their time, oldest first; whether there were any.
-    pub fn forget_early(&mut self, limit: usize) -> bool {
-        self.forget_until(Tick::MAX, limit) > 0
+    /// Forgets the span hashes of up to `limit` decided traces before their time, oldest first, but none that was
+    /// decided just now: a request of which a part was refused is on its way again. Whether there were any.
+    pub fn forget_early(&mut self, now: Nanos, limit: usize) -> bool {
+        let early = self.settings.remember_spans.saturating_sub(REMEMBER_AT_LEAST);
+        self.forget_until(tick_now(now + early), limit) > 0
     }
 
     fn forget_until(&mut self, until: Tick, limit: usize) -> usize {

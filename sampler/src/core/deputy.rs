@@ -107,7 +107,7 @@ impl Shard {
     }
 
     /// ## HeldFor => Pending
-    /// The member is removed: what was held for it is ours, as old as it is. What is offered to it comes here again when
+    /// The member is removed: what was held for it is ours, as old as it is. What is offered to it is held again when
     /// the offer has failed; so this is to be called as long as the member is removed.
     pub fn owner_removed(&mut self, now: Nanos, member: MemberId) {
         let Some(held) = self.held.by_owner.remove(&member) else { return };

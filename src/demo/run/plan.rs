@@ -25,7 +25,6 @@ pub(super) struct Node {
     pub(super) name: String,
     pub(super) metrics_port: u16,
     health_port: u16,
-    admin_port: u16,
     /// Samplers: where the load balancer delivers.
     internal_port: u16,
     /// Samplers: plain OTLP, for whoever wants to go past the load balancer.
@@ -193,11 +192,10 @@ processors:
         let mut text = format!(
             "tailgate:
   instance: {}
-  admin: {{endpoint: \"127.0.0.1:{}\"}}
   internal: {{{endpoint}secret: {}}}
   members:
 ",
-            node.name, node.admin_port, self.secret,
+            node.name, self.secret,
         );
         for member in &self.samplers {
             let Node { name, internal_port, .. } = member;
@@ -279,7 +277,6 @@ impl Node {
             name,
             metrics_port: reserved.rather(8888 + n)?,
             health_port: reserved.rather(13133 + n)?,
-            admin_port: reserved.rather(55679 + n)?,
             internal_port: 0,
             otlp_port: 0,
         };
@@ -349,7 +346,7 @@ mod tests {
         let mut ports =
             vec![plan.ports.otlp_grpc_port, plan.ports.otlp_http_port, plan.ports.xray_port];
         for node in plan.nodes() {
-            ports.extend([node.metrics_port, node.health_port, node.admin_port]);
+            ports.extend([node.metrics_port, node.health_port]);
         }
         for node in &plan.samplers {
             ports.extend([node.internal_port, node.otlp_port]);

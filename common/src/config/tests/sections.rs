@@ -13,7 +13,7 @@ receivers:
     protocols:
       grpc:
         endpoint: 0.0.0.0:4317
-        max_recv_msg_size_mib: 64
+        max_recv_msg_size_mib: 31
         max_concurrent_streams: 100
         tls: {cert_file: c.pem, key_file: k.pem, client_ca_file: ca.pem, min_version: "1.3"}
       http: {endpoint: ":4318", max_request_body_size: 1000, traces_url_path: t}
@@ -55,7 +55,10 @@ fn server_tls(min_version: TlsVersion) -> ServerTls {
 #[test]
 fn everything_given() {
     let (shared, notes) = document(WHOLE).unwrap_or_else(|e| panic!("{e}"));
-    assert_eq!(notes, Vec::<String>::new());
+    assert_eq!(
+        notes,
+        ["tailgate.admin.endpoint: accepted, has no effect yet: nothing listens there"]
+    );
     assert_eq!(shared.receivers.len(), 1);
     assert_eq!(shared.receivers[0].id.to_string(), "otlp/in");
     let receiver = &shared.receivers[0].config;
@@ -64,7 +67,7 @@ fn everything_given() {
         Some(GrpcServer {
             endpoint: "0.0.0.0:4317".into(),
             tls: Some(server_tls(TlsVersion::V13)),
-            max_recv_msg_bytes: 64 << 20,
+            max_recv_msg_bytes: 31 << 20,
             max_concurrent_streams: 100,
         })
     );
@@ -258,6 +261,18 @@ const BAD_KEYS: &[(&str, &str, &str)] = &[
         "",
         "f.yaml:1:62: receivers.otlp.protocols.http.max_request_body_size: \"1.5\" is not a \
             whole number",
+    ),
+    (
+        "{protocols: {grpc: {max_recv_msg_size_mib: 32}}}",
+        "tailgate: {members: [{name: a, endpoint: b:1}]}",
+        "f.yaml:1:62: receivers.otlp.protocols.grpc.max_recv_msg_size_mib: is more than one frame \
+            to a sampler can hold, and tailgate.members are listed",
+    ),
+    (
+        "{protocols: {http: {max_request_body_size: 33554432}}}",
+        "tailgate: {members: [{name: a, endpoint: b:1}]}",
+        "f.yaml:1:62: receivers.otlp.protocols.http.max_request_body_size: is more than one frame \
+            to a sampler can hold, and tailgate.members are listed",
     ),
     (
         GRPC,

@@ -10,6 +10,10 @@ use tailgate_policy::Rule;
 
 use super::*;
 
+/// The note on a queue's size in requests or spans.
+const IN_BYTES: &str = "accepted, has no effect: the queue is bounded in bytes, by its share of \
+                        the memory limit";
+
 fn unset(_: &str) -> Option<String> {
     None
 }
@@ -58,7 +62,7 @@ fn heads(errors: &str) -> Vec<&str> {
 #[test]
 fn a_collectors_sampler() {
     let (config, notes) = good(include_str!("files/sampler.yaml"));
-    assert_eq!(notes, Vec::<String>::new());
+    assert_eq!(notes, [format!("exporters.otlp_grpc.sending_queue.queue_size: {IN_BYTES}")]);
     let shared = &config.shared;
     let grpc = shared.receivers[0].config.grpc.as_ref().unwrap();
     assert_eq!((grpc.endpoint.as_str(), grpc.max_recv_msg_bytes), ("127.0.0.1:24317", 64 << 20));
@@ -97,7 +101,7 @@ fn a_collectors_sampler() {
 #[test]
 fn a_sampler_of_whole_traces() {
     let (config, notes) = good(include_str!("files/sampler-whole.yaml"));
-    assert_eq!(notes, Vec::<String>::new());
+    assert_eq!(notes, [format!("exporters.otlp_grpc.sending_queue.queue_size: {IN_BYTES}")]);
     let sampling = config.tail_sampling.unwrap().config;
     assert_eq!(sampling.policies[0].rule, Rule::SpanCount { min_spans: 12, max_spans: 0 });
     assert_eq!(config.shared.telemetry.metrics.level, MetricsLevel::None);
@@ -221,6 +225,53 @@ fn sampling_keys() {
 }
 
 #[test]
+fn what_is_accepted_and_does_nothing_is_named() {
+    let notes = |id, block: &str| exporting(id, block).unwrap_or_else(|e| panic!("{e}")).1;
+    let queue = "sending_queue: {enabled: false, block_on_overflow: true, queue_size: 5, sizer: ";
+    let otlp = |queue| notes("otlp_grpc", &format!("{{endpoint: a:1, {queue}}}"));
+    assert_eq!(
+        otlp(format!("{queue}items}}")),
+        [
+            "exporters.otlp_grpc.sending_queue.enabled: accepted, has no effect: there is always \
+             a queue, in memory",
+            "exporters.otlp_grpc.sending_queue.block_on_overflow: accepted, has no effect: before \
+             the queue is full, new spans are refused",
+            &format!("exporters.otlp_grpc.sending_queue.queue_size: {IN_BYTES}"),
+        ]
+    );
+    // As asked for: nothing to say.
+    let as_is = "sending_queue: {enabled: true, block_on_overflow: false, queue_size: 5, \
+                 sizer: bytes}";
+    assert_eq!(otlp(as_is.to_owned()), Vec::<String>::new());
+    assert_eq!(
+        notes("file", "{path: t.json, flush_interval: 5s}"),
+        ["exporters.file.flush_interval: accepted, not needed: each line is written out at once"]
+    );
+    assert_eq!(
+        notes("debug", "{verbosity: normal}"),
+        ["exporters.debug.verbosity: accepted, has no effect yet: a line for each batch is logged"]
+    );
+    assert_eq!(notes("debug", "{verbosity: basic}"), Vec::<String>::new());
+}
+
+#[test]
+fn a_sampler_is_one_of_its_members() {
+    let file = |name: &str| {
+        format!(
+            "tailgate: {{instance: {name}, internal: {{secret: s}}, members: [{{name: a, \
+             endpoint: a:1}}, {{name: b, endpoint: b:1}}]}}\n\
+             receivers: {{otlp: {{protocols: {{grpc: }}}}}}\nexporters: {{nop: }}\n\
+             service: {{pipelines: {{traces: {{receivers: [otlp], exporters: [nop]}}}}}}\n"
+        )
+    };
+    assert_eq!(good(&file("b")).0.shared.tailgate.instance, "b");
+    let errors = parse(&file("c"), &unset).unwrap_err();
+    let want = "f.yaml:1:22: tailgate.instance: \"c\" is none of tailgate.members";
+    assert_eq!(heads(&errors), [want], "{errors}");
+    assert!(errors.contains("use one of: a, b"), "{errors}");
+}
+
+#[test]
 fn exporters() {
     let (exporter, notes) =
         exporting("file", "{path: t.json, append: true, format: json}").unwrap();
@@ -244,9 +295,16 @@ fn exporters() {
     assert_eq!((xray.queue.queue_size, xray.max_retries), (9, 5));
     assert_eq!(
         notes,
-        ["exporters.awsxray.telemetry.enabled: accepted, has no effect yet: no telemetry records \
-         are sent"]
+        [
+            "exporters.awsxray.telemetry.enabled: accepted, has no effect yet: no telemetry \
+             records are sent",
+            &format!("exporters.awsxray.sending_queue.queue_size: {IN_BYTES}"),
+        ]
     );
+}
+
+#[test]
+fn bad_exporters() {
     for (id, block, want) in [
         ("file", "", "f.yaml:1:13: exporters.file.path: is missing"),
         (

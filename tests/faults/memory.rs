@@ -1,0 +1,57 @@
+//! More load than memory.
+
+use tailgate_testkit::load::Config;
+use tailgate_testkit::sink::Behaviour;
+use tailgate_testkit::traffic::Shape;
+use tailgate_testkit::wait::eventually;
+
+use crate::config::Setup;
+use crate::fleet::Fleet;
+use crate::node::PATIENCE;
+use crate::run::{Run, all, config, seconds};
+
+const EARLY: &str = "otelcol_processor_tail_sampling_sampling_trace_dropped_too_early";
+const LIMIT_MIB: u32 = 64;
+/// What a process needs that holds nothing, and the copies of what is under way.
+const BESIDES: u64 = 40 << 20;
+
+/// The backend takes nothing, so everything that is acknowledged stays. What does not fit is refused, until the backend
+/// is back; then all of it comes out.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_does_not_fit_is_refused_and_what_was_acknowledged_is_not_lost() {
+    let setup = Setup { memory_mib: LIMIT_MIB, decision_wait: "8s", ..Setup::default() };
+    let fleet = Fleet::start(&setup).await;
+    fleet.sink.behave(Behaviour::Refuse(tonic::Code::Unavailable, None));
+    let shape = Shape { traces: 6_000, span_bytes: 2_000, lag_blocks: 4, ..seconds(1.0) };
+    let run = Run::start(shape, Config { rate: None, ..config(fleet.targets()) });
+    for sampler in 0..2 {
+        let refuses = |ledger: &_| refused(ledger) > 0;
+        let ledger = fleet.sampler_until(sampler, "refusals", refuses).await;
+        let rss = fleet.samplers[sampler].process.usage().unwrap().rss >> 20;
+        println!("sampler-{sampler} is full: {rss} MiB resident,{ledger}");
+    }
+    let told = async || run.failed_attempts() > 0;
+    eventually("a client that is told", PATIENCE, told).await.unwrap();
+    fleet.sink.behave(Behaviour::Accept);
+    let ended = run.end().await;
+    ended.all_acked();
+    let mut early = 0.0;
+    for node in &fleet.samplers {
+        let usage = node.process.usage().unwrap();
+        println!("{}: {} MiB at most", node.name, usage.peak_rss >> 20);
+        assert!(usage.peak_rss < (u64::from(LIMIT_MIB) << 20) + BESIDES, "{usage:?}");
+        early += node.scrape().await.unwrap().sum(EARLY, &[]).unwrap();
+    }
+    println!("{early} traces decided early");
+    assert!(early > 0.0);
+    fleet.settled().await;
+    let verdict = ended.judge_fleet(&fleet, all);
+    verdict.clean().unwrap();
+    let end = fleet.end(&[]).await;
+    assert_eq!(end.total("lost"), 0);
+    end.exported_is_at_sink(&verdict);
+}
+
+fn refused(ledger: &tailgate_testkit::balance::NodeLedger) -> u64 {
+    ledger.of("rejected", "memory") + ledger.of("rejected", "export_queue")
+}
