@@ -22,11 +22,12 @@ const ARROWS: [(&str, &[&str]); 6] = [
 ];
 
 /// Sans-IO code inside crates that do I/O elsewhere, and what must not be named in it.
-const CORES: [&str; 4] = [
+const CORES: [&str; 5] = [
     "sampler/src/core",
     "loadbalancer/src/core",
     "common/src/ownership.rs",
-    "common/src/membership.rs",
+    "common/src/retry.rs",
+    "common/src/ledger.rs",
 ];
 const IMPURE_NAMES: [&str; 9] = [
     "tokio::",
@@ -125,7 +126,8 @@ fn impure_names(under: &str) -> Vec<String> {
     rust_files(&root().join(under), &mut files);
     assert!(!files.is_empty(), "{under} exists");
     let mut faults = Vec::new();
-    for path in files {
+    // Tests may read their own data.
+    for path in files.into_iter().filter(|path| !path.ends_with("tests.rs")) {
         let text = fs::read_to_string(&path).unwrap();
         for (number, line) in code_lines(&text) {
             for name in IMPURE_NAMES.iter().filter(|name| line.contains(**name)) {

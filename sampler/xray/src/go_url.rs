@@ -3,8 +3,8 @@
 //! They decide which database a document is named after, so the odd ones count as well. Source: Go
 //! 1.26, `net/url/url.go`.
 
+use core::net::Ipv6Addr;
 use std::borrow::Cow;
-use std::net::Ipv6Addr;
 
 /// The host name, without port and brackets. Nothing if the text is not a URL by those rules.
 pub(crate) fn host(url: &[u8]) -> Option<Cow<'_, [u8]>> {

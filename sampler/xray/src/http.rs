@@ -3,7 +3,7 @@
 //! Two generations of semantic conventions are read; of two spellings the later one in the list
 //! counts.
 
-use std::net::IpAddr;
+use core::net::IpAddr;
 
 use tailgate_proto::view::Value;
 
