@@ -22,6 +22,9 @@ use crate::request::{Finished, Request, Scratch, Scratches};
 use crate::resolver::Resolver;
 use crate::stats::Stats;
 
+/// For backends that may take longer than half of it: the time within which a client is answered all the same.
+const LONGEST_ANSWER: Duration = Duration::from_secs(9);
+
 /// What a span's backend depends on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Routing {
@@ -86,7 +89,9 @@ impl Options {
     /// Gives each attempt the time that a backend may take, and a request time for one more.
     pub fn with_attempt(self, attempt: Duration) -> Self {
         let timing = Timing { attempt, ..self.timing };
-        Self { timeout: attempt * 2 + timing.longest_pause, timing, ..self }
+        let two = attempt * 2 + timing.longest_pause;
+        // Clients commonly wait for 10 s; they should hear from us before they give up and send it all again.
+        Self { timeout: two.min(LONGEST_ANSWER).max(attempt), timing, ..self }
     }
 }
 

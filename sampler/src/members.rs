@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::future::join_all;
 use parking_lot::Mutex;
 use tailgate_common::clock::{Clock, Nanos};
 use tailgate_common::peer::{
@@ -94,8 +95,26 @@ impl Members {
 // === impl Node ===
 
 impl Node {
-    /// Watches the members until `stop`.
+    /// Watches the members until `stop`, each by itself: a slow one holds up none of the others.
     pub async fn watch(self, stop: CancellationToken) {
+        let watches = self.numbered().map(|(id, member)| self.watch_one(id, member, &stop));
+        join_all(watches).await;
+        stop.cancelled().await;
+    }
+
+    /// Gives back what is held for members that answer, for at most `time`; the rest is ours.
+    pub async fn leave(&self, time: Duration) {
+        let Some(buffer) = self.sampler.buffer() else { return };
+        let looks = join_all(self.numbered().map(|(id, member)| self.look(id, member)));
+        let _ = tokio::time::timeout(time, looks).await;
+        self.numbered().for_each(|(id, _)| own(buffer, self.sampler.now(), id));
+    }
+
+    fn numbered(&self) -> impl Iterator<Item = (MemberId, &Member)> {
+        (0..).zip(&self.members.others)
+    }
+
+    async fn watch_one(&self, id: MemberId, member: &Member, stop: &CancellationToken) {
         let mut look = tokio::time::interval(LOOK);
         look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut looked = self.sampler.now();
@@ -106,32 +125,20 @@ impl Node {
             }
             let now = self.sampler.now();
             if now.since(looked) >= STOOD_STILL {
-                self.members.others.iter().for_each(|member| member.watch.lock().stood_still(now));
+                member.watch.lock().stood_still(now);
             }
-            stop.run_until_cancelled(self.look()).await;
+            stop.run_until_cancelled(self.look(id, member)).await;
             looked = self.sampler.now();
         }
     }
 
-    /// Gives back what is held for members that answer, for at most `time`; the rest is ours.
-    pub async fn leave(&self, time: Duration) {
+    async fn look(&self, id: MemberId, member: &Member) {
         let Some(buffer) = self.sampler.buffer() else { return };
-        let _ = tokio::time::timeout(time, self.look()).await;
-        for id in 0..self.members.others.len() as MemberId {
-            own(buffer, self.sampler.now(), id);
-        }
-    }
-
-    async fn look(&self) {
-        let Some(buffer) = self.sampler.buffer() else { return };
-        for (id, member) in self.members.others.iter().enumerate() {
-            let id = id as MemberId;
-            let now = self.sampler.now();
-            match member.look(now) {
-                Verdict::Hold => {}
-                Verdict::GiveBack => self.give_back(buffer, id, member).await,
-                Verdict::Own => own(buffer, now, id),
-            }
+        let now = self.sampler.now();
+        match member.look(now) {
+            Verdict::Hold => {}
+            Verdict::GiveBack => self.give_back(buffer, id, member).await,
+            Verdict::Own => own(buffer, now, id),
         }
     }
 
