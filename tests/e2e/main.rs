@@ -6,6 +6,7 @@
 
 mod bad_input;
 mod config;
+mod demo;
 mod fleet;
 mod gateway;
 mod python;

@@ -179,6 +179,14 @@ impl Process {
         self.signal(Signal::TERM)
     }
 
+    /// SIGINT, as Ctrl-C sends it.
+    ///
+    /// # Errors
+    /// When there is no such process any more.
+    pub fn interrupt(&self) -> anyhow::Result<()> {
+        self.signal(Signal::INT)
+    }
+
     /// Sends SIGKILL.
     ///
     /// # Errors
