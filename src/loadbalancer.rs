@@ -158,7 +158,7 @@ mod tests {
                 "",
             )
         };
-        assert_eq!(to(""), (5, 11));
+        assert_eq!(to(""), (5, 9));
         assert_eq!(to(", timeout: 20s"), (20, 41));
         let members = "tailgate: {members: [{name: a, endpoint: a:1}], internal: {secret: s}}";
         assert_eq!(seconds("{protocol: {otlp: {timeout: 20s}}}", members), (2, 5));
