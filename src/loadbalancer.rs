@@ -159,7 +159,7 @@ mod tests {
             )
         };
         assert_eq!(to(""), (5, 9));
-        assert_eq!(to(", timeout: 20s"), (20, 41));
+        assert_eq!(to(", timeout: 20s"), (20, 20));
         let members = "tailgate: {members: [{name: a, endpoint: a:1}], internal: {secret: s}}";
         assert_eq!(seconds("{protocol: {otlp: {timeout: 20s}}}", members), (2, 5));
     }
