@@ -145,11 +145,14 @@ impl Sampler {
 
     /// Why nothing at all is taken now, if so: the last segment is gone, or the process is stopping.
     pub fn refuses_all(&self) -> Option<Refusal> {
-        if self.is_stopping() {
-            return Some(unavailable("this sampler is shutting down".to_owned()));
-        }
-        let full = self.budget.used() + SEGMENT_BYTES as u64 > self.budget.limit();
-        (full && self.buffer().is_some()).then(|| unavailable("no memory for spans".to_owned()))
+        let full = || self.budget.used() + SEGMENT_BYTES as u64 > self.budget.limit();
+        let no_memory = || unavailable("no memory for spans".to_owned());
+        self.refuses_stopping().or_else(|| (self.buffer().is_some() && full()).then(no_memory))
+    }
+
+    fn refuses_stopping(&self) -> Option<Refusal> {
+        let refusal = || unavailable("this sampler is shutting down".to_owned());
+        self.is_stopping().then(refusal)
     }
 
     /// Takes a request in.
@@ -289,7 +292,7 @@ impl Sampler {
 
 impl Ingest for Sampler {
     async fn ingest(&self, body: Bytes, transport: Transport) -> Reply {
-        if let Some(refusal) = self.refuses_all().filter(|_| self.is_stopping()) {
+        if let Some(refusal) = self.refuses_stopping() {
             return Reply::Refused(refusal);
         }
         match self.take(Role::Owner, &body, &Limits::default()) {
