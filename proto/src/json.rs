@@ -1,10 +1,15 @@
-//! OTLP/JSON out of OTLP protobuf, without an object tree in between.
+//! OTLP/JSON out of OTLP protobuf, without an object tree in between; [`read_json`] is the other way.
 //!
 //! Fields, their order and what is left out are those of the collector's file exporter (pdata 1.67
 //! `MarshalJSON`, json-iterator): ids as hex, 64-bit integers as strings, enums as numbers, bytes
 //! as base64, `NaN` and infinities as strings; unset fields are omitted, but `resource`, `scope`,
 //! `status` and a pair's `value` are always there. One thing differs: a string that is not UTF-8
 //! gets U+FFFD in the place of its bad bytes, so that a line is always JSON.
+
+mod read;
+mod schema;
+
+pub use read::{JsonError, read_json};
 
 use std::fmt::Display;
 use std::io::Write;
@@ -310,5 +315,7 @@ impl<'o> Object<'o> {
     }
 }
 
+#[cfg(test)]
+mod read_tests;
 #[cfg(test)]
 mod tests;

@@ -12,8 +12,9 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use prost::Message;
 
-use super::write_json;
+use super::{read_json, write_json};
 use crate::wire::put_len;
+use crate::{Limits, Scan, scan};
 
 fn json(request: &ExportTraceServiceRequest) -> String {
     let mut out = Vec::new();
@@ -140,7 +141,26 @@ proptest! {
     fn means_the_same_as_the_protobuf(request in request()) {
         let text = json(&request);
         let back: ExportTraceServiceRequest = serde_json::from_str(&text).unwrap();
-        prop_assert_eq!(back, request);
+        prop_assert_eq!(&back, &request);
+        let read = read_json(text.as_bytes()).unwrap();
+        prop_assert!(read.len() <= text.len());
+        prop_assert_eq!(ExportTraceServiceRequest::decode(&*read).unwrap(), request);
+    }
+
+    /// Any text is read or refused, and what is read fits into its place.
+    #[test]
+    fn damaged_text_is_read_or_refused(
+        request in request(), at in any::<prop::sample::Index>(), byte in any::<u8>()
+    ) {
+        let mut text = json(&request).into_bytes();
+        let at = at.index(text.len());
+        text[at] = byte;
+        if let Ok(read) = read_json(&text) {
+            prop_assert!(read.len() <= text.len());
+            let mut found = Scan::default();
+            let _ = scan(&read, &Limits::default(), &mut found);
+        }
+        prop_assert!(read_json(&text[..at]).is_err());
     }
 
     #[test]
