@@ -3,11 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::{HeaderMap, HeaderName, HeaderValue};
 use tailgate_common::config::{self, Named, OtlpReceiver};
 use tailgate_common::limit::ByteBudget;
 use tailgate_common::net::tls::{ServerFiles, server_config};
 use tailgate_common::receive::{
-    Gate, Ingest, Server, ServerHandle, ServerSettings, ServerStats, Serves, Transport,
+    Cors, Gate, Ingest, Server, ServerHandle, ServerSettings, ServerStats, Serves, Transport,
 };
 
 use crate::exporters::versions;
@@ -44,22 +45,62 @@ fn grpc(config: &config::GrpcServer) -> anyhow::Result<ServerSettings> {
     let mut settings = ServerSettings {
         tls: config.tls.as_ref().map(|tls| tls_config(tls, &[b"h2"])).transpose()?,
         max_recv_msg_size: config.max_recv_msg_bytes,
+        max_connection_idle: config.keepalive.max_connection_idle,
+        max_connection_age: config.keepalive.max_connection_age,
         ..ServerSettings::grpc(&config.endpoint)
     };
     if config.max_concurrent_streams > 0 {
         settings.max_concurrent_streams = config.max_concurrent_streams;
     }
+    let keepalive = &config.keepalive;
+    set(&mut settings.max_connection_age_grace, keepalive.max_connection_age_grace);
+    set(&mut settings.keepalive_interval, keepalive.time);
+    set(&mut settings.keepalive_timeout, keepalive.timeout);
     Ok(settings)
 }
 
 fn http(config: &config::HttpServer) -> anyhow::Result<ServerSettings> {
     let alpn: [&[u8]; 2] = [b"h2", b"http/1.1"];
-    Ok(ServerSettings {
+    let connections = &config.connections;
+    let mut settings = ServerSettings {
         tls: config.tls.as_ref().map(|tls| tls_config(tls, &alpn)).transpose()?,
         max_request_body_size: config.max_request_body_bytes,
         serves: Serves::Http { traces_path: config.traces_url_path.clone() },
+        write_timeout: connections.write_timeout,
+        keep_alives: connections.keep_alives,
+        max_connection_age: connections.max_connection_age,
+        cors: config.cors.as_ref().and_then(cors),
+        response_headers: response_headers(config)?,
         ..ServerSettings::http(&config.endpoint)
-    })
+    };
+    set(&mut settings.body_timeout, connections.read_timeout);
+    set(&mut settings.header_timeout, connections.read_header_timeout);
+    set(&mut settings.idle_timeout, connections.idle_timeout);
+    set(&mut settings.max_connection_age_grace, connections.max_connection_age_grace);
+    settings.max_connection_idle = Some(settings.idle_timeout);
+    Ok(settings)
+}
+
+fn set<T>(setting: &mut T, configured: Option<T>) {
+    if let Some(value) = configured {
+        *setting = value;
+    }
+}
+
+fn cors(config: &config::Cors) -> Option<Arc<Cors>> {
+    let config::Cors { allowed_origins, allowed_headers, exposed_headers, max_age } = config;
+    let cors = || Cors::new(allowed_origins, allowed_headers, exposed_headers, *max_age);
+    (!allowed_origins.is_empty()).then(|| Arc::new(cors()))
+}
+
+fn response_headers(config: &config::HttpServer) -> anyhow::Result<HeaderMap> {
+    let mut headers = HeaderMap::new();
+    for (name, value) in &config.response_headers {
+        let mut value = HeaderValue::from_str(value.expose())?;
+        value.set_sensitive(true);
+        headers.insert(HeaderName::from_bytes(name.as_bytes())?, value);
+    }
+    Ok(headers)
 }
 
 /// A server's TLS from its files.

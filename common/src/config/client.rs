@@ -79,7 +79,7 @@ impl OtlpClient {
             endpoint: String::new(),
             tls: ClientTls::read(&r.map_or_empty("tls")),
             compression: r.take("compression").and_then(|i| compression(&i)).unwrap_or(Gzip),
-            headers: headers(r),
+            headers: headers(r, "headers"),
             timeout: r.duration_or("timeout", Duration::from_secs(5)),
             retry: Retry::read(&r.map_or_empty("retry_on_failure")),
             queue: queue(&r.map_or_empty("sending_queue")),
@@ -120,9 +120,9 @@ fn compression(item: &Item<'_>) -> Option<Compression> {
     }
 }
 
-/// `headers`, as a mapping or as a list of `{name, value}`.
-fn headers(r: &Reader<'_>) -> Vec<(String, Secret)> {
-    let Some(item) = r.take("headers") else { return Vec::new() };
+/// Headers below `key`, as a mapping or as a list of `{name, value}`.
+pub(super) fn headers(r: &Reader<'_>, key: &'static str) -> Vec<(String, Secret)> {
+    let Some(item) = r.take(key) else { return Vec::new() };
     let mut found = Vec::new();
     let mut add = |mark: Mark, name: &str, value: Secret| match header_fault(name, &value) {
         // The place is a key, so that the value is not shown.

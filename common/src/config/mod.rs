@@ -10,6 +10,7 @@
 
 mod client;
 mod component;
+mod connections;
 mod document;
 mod duration;
 mod endpoint;
@@ -38,6 +39,7 @@ mod tests;
 
 pub use client::{Compression, OtlpClient};
 pub use component::{Component, ComponentId, Reference, Section, is_load_balancing};
+pub use connections::{Cors, GrpcKeepalive, HttpConnections};
 pub use document::{Document, Pipeline, Tier, detect_tier};
 pub use duration::parse as parse_duration;
 pub use endpoint::is_host_port;

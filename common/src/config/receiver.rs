@@ -1,7 +1,10 @@
 //! `receivers.otlp`: what listens.
 
+use super::client::headers;
+use super::connections::{Cors, GrpcKeepalive, HttpConnections};
 use super::endpoint;
 use super::reader::Reader;
+use super::secret::Secret;
 use super::tls::ServerTls;
 use crate::peer::MAX_FRAGMENT;
 
@@ -17,7 +20,7 @@ pub struct OtlpReceiver {
 /// `protocols.grpc`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct GrpcServer {
-    /// Where to listen, `host:port`; default `localhost:4317`.
+    /// Where to listen, `host:port` or `unix:/path`; default `localhost:4317`.
     pub endpoint: String,
     /// TLS, if it is configured.
     pub tls: Option<ServerTls>,
@@ -25,12 +28,14 @@ pub struct GrpcServer {
     pub max_recv_msg_bytes: usize,
     /// Requests at a time on one connection; 0 = the server's own limit.
     pub max_concurrent_streams: u32,
+    /// `keepalive.server_parameters`.
+    pub keepalive: GrpcKeepalive,
 }
 
 /// `protocols.http`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct HttpServer {
-    /// Where to listen, `host:port`; default `localhost:4318`.
+    /// Where to listen, `host:port` or `unix:/path`; default `localhost:4318`.
     pub endpoint: String,
     /// TLS, if it is configured.
     pub tls: Option<ServerTls>,
@@ -38,6 +43,12 @@ pub struct HttpServer {
     pub max_request_body_bytes: usize,
     /// Path of traces; default `/v1/traces`.
     pub traces_url_path: String,
+    /// Timeouts and `keepalive`.
+    pub connections: HttpConnections,
+    /// `cors`, if it is configured.
+    pub cors: Option<Cors>,
+    /// `response_headers`: headers of each answer; names in lower case.
+    pub response_headers: Vec<(String, Secret)>,
 }
 
 const MIB: i64 = 1 << 20;
@@ -45,6 +56,7 @@ const MIB: i64 = 1 << 20;
 const MAX_MIB: i64 = 4095;
 const AUTH_HELP: &str = "use tls.client_ca_file to let in known clients only";
 const IDLE_HELP: &str = "has no effect yet";
+const METADATA: &str = "not needed: nothing here reads client metadata";
 
 // === impl OtlpReceiver ===
 
@@ -70,10 +82,12 @@ impl OtlpReceiver {
 
 impl GrpcServer {
     fn read(r: &Reader<'_>, members: bool) -> Self {
-        refuse_transport(r);
         r.refuse(&["auth", "middlewares"], AUTH_HELP);
-        r.accept(&["keepalive", "read_buffer_size", "write_buffer_size"], IDLE_HELP);
-        r.accept(&["include_metadata"], "not needed: nothing here reads client metadata");
+        r.accept(
+            &["read_buffer_size", "write_buffer_size"],
+            "has no effect: sizes are chosen here",
+        );
+        r.accept(&["include_metadata"], METADATA);
         let max = match r.typed("max_recv_msg_size_mib").and_then(|i| i.integer(0, MAX_MIB)) {
             None | Some(0) => 4 * MIB,
             Some(mib) => mib * MIB,
@@ -82,10 +96,11 @@ impl GrpcServer {
         let streams = r.typed("max_concurrent_streams");
         let streams = streams.and_then(|i| i.integer(0, i64::from(u32::MAX)));
         Self {
-            endpoint: listen_or(r, "localhost:4317"),
+            endpoint: door(r, "localhost:4317"),
             tls: r.map("tls").and_then(|tls| ServerTls::read(&tls)),
             max_recv_msg_bytes: max as usize,
             max_concurrent_streams: streams.unwrap_or(0) as u32,
+            keepalive: GrpcKeepalive::read(&r.map_or_empty("keepalive")),
         }
     }
 }
@@ -94,7 +109,9 @@ impl GrpcServer {
 
 impl HttpServer {
     fn read(r: &Reader<'_>, members: bool) -> Self {
-        http_server_keys(r);
+        r.refuse(&["auth", "middlewares"], AUTH_HELP);
+        r.accept(&["include_metadata"], METADATA);
+        r.accept(&["compression_algorithms"], IDLE_HELP);
         r.accept(&["metrics_url_path", "logs_url_path"], "has no effect: only traces are taken");
         let max = match r.typed("max_request_body_size").and_then(|i| i.integer(0, MAX_MIB * MIB)) {
             None | Some(0) => 20 * MIB,
@@ -106,10 +123,13 @@ impl HttpServer {
             traces_url_path.insert(0, '/');
         }
         Self {
-            endpoint: listen_or(r, "localhost:4318"),
+            endpoint: door(r, "localhost:4318"),
             tls: r.map("tls").and_then(|tls| ServerTls::read(&tls)),
             max_request_body_bytes: max as usize,
             traces_url_path,
+            connections: HttpConnections::read(r),
+            cors: r.map("cors").map(|cors| Cors::read(&cors)),
+            response_headers: headers(r, "response_headers"),
         }
     }
 }
@@ -128,12 +148,33 @@ pub(super) fn listen_or(r: &Reader<'_>, default: &str) -> String {
     item.and_then(|item| endpoint::listen(&item)).unwrap_or_else(|| default.to_owned())
 }
 
-/// The keys that every HTTP server of the collector has and that do nothing here.
+/// `endpoint` by `transport`, which may be a unix socket.
+fn door(r: &Reader<'_>, default: &str) -> String {
+    const NAMES: [&str; 5] = ["", "tcp", "tcp4", "tcp6", "unix"];
+    let transport = r.take("transport");
+    let unix = transport.and_then(|item| item.choice(&NAMES)) == Some(4);
+    let item = r.take("endpoint");
+    let text = item.as_ref().and_then(|item| item.string()).unwrap_or_default();
+    let path = text.strip_prefix("unix:");
+    match (unix, path.or(unix.then_some(text.as_str()))) {
+        (_, None) => listen_or(r, default),
+        // Three slashes are those of a URL without a host.
+        (_, Some(path)) => match path.strip_prefix("//").unwrap_or(path) {
+            "" => {
+                r.error("endpoint", "is missing", "write the path of the unix socket");
+                default.to_owned()
+            }
+            path => format!("unix:{path}"),
+        },
+    }
+}
+
+/// The keys that every HTTP server of the collector has, where they do nothing.
 pub(super) fn http_server_keys(r: &Reader<'_>) {
-    refuse_transport(r);
+    r.take("transport").and_then(|item| item.choice(&["", "tcp", "tcp4", "tcp6"]));
     r.refuse(&["auth", "middlewares"], AUTH_HELP);
-    r.refuse(&["cors"], "send browser traffic through your agent");
-    r.accept(&["include_metadata"], "not needed: nothing here reads client metadata");
+    r.refuse(&["cors"], "browsers have no business here");
+    r.accept(&["include_metadata"], METADATA);
     let inert = [
         "response_headers",
         "compression_algorithms",
@@ -142,15 +183,7 @@ pub(super) fn http_server_keys(r: &Reader<'_>) {
         "write_timeout",
         "idle_timeout",
         "keep_alives_enabled",
+        "keepalive",
     ];
     r.accept(&inert, IDLE_HELP);
-}
-
-fn refuse_transport(r: &Reader<'_>) {
-    if let Some(item) = r.take("transport")
-        && let Some(text) = item.string()
-        && !matches!(text.as_str(), "" | "tcp" | "tcp4" | "tcp6")
-    {
-        item.error(&format!("transport {text:?} is not supported yet"), "use tcp");
-    }
 }

@@ -1,5 +1,6 @@
 //! Listening sockets whose accept loop outlives a machine that is short of descriptors.
 
+use std::fmt::Display;
 use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -46,20 +47,30 @@ impl Listener {
     /// The next connection. Errors of the socket are logged and waited out, never returned.
     pub async fn accept(&self) -> (TcpStream, SocketAddr) {
         loop {
-            match self.inner.accept().await {
-                Ok((stream, peer)) => {
-                    prepare(&stream);
-                    return (stream, peer);
-                }
-                // The client gave up before we came: not our trouble.
-                Err(e) if is_of_one_connection(&e) => {}
-                Err(error) => {
-                    tracing::warn!(listen = %self.local, %error, "accept failed");
-                    tokio::time::sleep(ACCEPT_PAUSE).await;
-                }
+            let accepted = self.inner.accept().await;
+            if let Some((stream, peer)) = accepted_or_pause(accepted, &self.local).await {
+                prepare(&stream);
+                return (stream, peer);
             }
         }
     }
+}
+
+/// What was accepted; else, after an error, a pause.
+pub(super) async fn accepted_or_pause<T>(
+    accepted: io::Result<T>,
+    listen: &(impl Display + ?Sized),
+) -> Option<T> {
+    match accepted {
+        Ok(accepted) => return Some(accepted),
+        // The client gave up before we came: not our trouble.
+        Err(e) if is_of_one_connection(&e) => {}
+        Err(error) => {
+            tracing::warn!(%listen, %error, "accept failed");
+            tokio::time::sleep(ACCEPT_PAUSE).await;
+        }
+    }
+    None
 }
 
 /// Socket options are wishes: a socket without them still works.

@@ -1,11 +1,14 @@
 //! Reads request bodies under permits.
 
 use super::decompress::no_room;
+use super::pace::{Pace, Terms};
 use super::reply::{Code, Refusal};
 use crate::limit::Permit;
 use bytes::{Buf, Bytes};
-use http_body_util::BodyExt;
 use hyper::body::{Body, Incoming, SizeHint};
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::task::Poll;
 use std::time::Duration;
 
 /// A body as it comes in, piece by piece.
@@ -13,6 +16,7 @@ pub(super) struct BodyReader {
     incoming: Incoming,
     /// Received, not taken yet.
     piece: Bytes,
+    pace: Pace,
 }
 
 /// How much of a refused HTTP/1 body is thrown away so that the connection can go on and the
@@ -25,8 +29,9 @@ const STEP: usize = 64 * 1024;
 // === impl BodyReader ===
 
 impl BodyReader {
-    pub fn new(incoming: Incoming) -> Self {
-        Self { incoming, piece: Bytes::new() }
+    /// A body that has to come on these terms.
+    pub fn new(incoming: Incoming, terms: Terms) -> Self {
+        Self { incoming, piece: Bytes::new(), pace: Pace::new(terms) }
     }
 
     /// What the head of the request tells about the body's length.
@@ -38,13 +43,19 @@ impl BodyReader {
     /// taken whole.
     async fn next_piece(&mut self) -> Result<bool, Refusal> {
         loop {
-            let Some(frame) = self.incoming.frame().await else { return Ok(false) };
+            let (incoming, pace) = (&mut self.incoming, &mut self.pace);
+            let frame = poll_fn(|cx| match Pin::new(&mut *incoming).poll_frame(cx) {
+                Poll::Pending => pace.poll(cx).map(Err),
+                Poll::Ready(frame) => Poll::Ready(Ok(frame)),
+            });
+            let Some(frame) = frame.await? else { return Ok(false) };
             // The client is gone or broke the protocol; nobody reads this answer.
             let frame = frame.map_err(|e| bad(format!("request body: {e}")))?;
             // Trailers of a request mean nothing to us.
             if let Ok(data) = frame.into_data()
                 && !data.is_empty()
             {
+                self.pace.received += data.len() as u64;
                 self.piece = data;
                 return Ok(true);
             }
@@ -153,12 +164,6 @@ pub(super) fn too_large(len: Option<u64>, limit: usize) -> Refusal {
     let what = len.map_or_else(|| "request".to_owned(), |len| format!("request of {len} bytes"));
     let message = format!("{what} exceeds the limit of {limit} bytes; send smaller batches");
     Refusal::new(Code::TooLarge, message)
-}
-
-/// The refusal of a body that did not come in time.
-pub(super) fn too_slow(limit: Duration) -> Refusal {
-    let message = format!("the request's body did not arrive within {} s", limit.as_secs_f32());
-    Refusal::new(Code::RequestTimeout, message)
 }
 
 fn truncated(want: usize, got: usize) -> Refusal {

@@ -6,8 +6,9 @@
 
 use super::Ingest;
 use super::dispatch::dispatch;
+use super::idle::Idle;
 use super::settings::Shared;
-use crate::net::ReadAhead;
+use crate::net::{ReadAhead, WriteLimit};
 use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
@@ -25,7 +26,9 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep, timeout, timeout_at};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
+
+type Limited<T> = ReadAhead<WriteLimit<T>>;
 
 /// When a connection must come to its end.
 pub(super) struct Lifetime {
@@ -53,6 +56,9 @@ struct Http2<C> {
     connection: Pin<Box<C>>,
     spawned: Spawned,
     requests: FuturesUnordered<BoxFuture<'static, ()>>,
+    /// Requests so far.
+    served: u64,
+    idle: Option<Idle>,
 }
 
 /// An HTTP/1 connection.
@@ -81,7 +87,7 @@ where
     I: Ingest,
     T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let mut io = ReadAhead::new(io);
+    let mut io = ReadAhead::new(WriteLimit::new(io, shared.settings.write_timeout));
     let first = timeout(shared.settings.header_timeout, io.starts_with(PREFACE));
     match life.unless_stopped(first).await {
         Some(Ok(Ok(true))) => serve_http2(shared, io, life).await,
@@ -91,7 +97,7 @@ where
     }
 }
 
-async fn serve_http1<I, T>(shared: Arc<Shared<I>>, io: ReadAhead<T>, life: Lifetime) -> Ended
+async fn serve_http1<I, T>(shared: Arc<Shared<I>>, io: Limited<T>, life: Lifetime) -> Ended
 where
     I: Ingest,
     T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -105,6 +111,7 @@ where
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(settings.idle_timeout)
+        .keep_alive(settings.keep_alives)
         .max_buf_size(MAX_HEAD)
         .serve_connection(TokioIo::new(io), service);
     // hyper's timeout runs while a connection is idle too, so it can't be as short as this one.
@@ -121,13 +128,14 @@ where
     }
 }
 
-async fn serve_http2<I, T>(shared: Arc<Shared<I>>, io: ReadAhead<T>, life: Lifetime) -> Ended
+async fn serve_http2<I, T>(shared: Arc<Shared<I>>, io: Limited<T>, life: Lifetime) -> Ended
 where
     I: Ingest,
     T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let spawned = Spawned::default();
     let settings = &shared.settings;
+    let idle = settings.max_connection_idle.map(Idle::new);
     let connection = http2::Builder::new(spawned.clone())
         .timer(TokioTimer::new())
         .auto_date_header(false)
@@ -146,7 +154,8 @@ where
             service_fn(move |request| dispatch(shared.clone(), request)),
         );
     let connection = Box::pin(connection);
-    until_end(Http2 { connection, spawned, requests: FuturesUnordered::new() }, life).await
+    let requests = FuturesUnordered::new();
+    until_end(Http2 { connection, spawned, requests, served: 0, idle }, life).await
 }
 
 /// Runs a connection; when its life is over, lets it finish what it has begun.
@@ -157,16 +166,19 @@ async fn until_end<C: Connection + Unpin>(mut connection: C, mut life: Lifetime)
             None => std::future::pending().await,
         }
     };
-    let deadline = tokio::select! {
+    let grace = tokio::select! {
         biased;
         () = &mut connection => return Ended::Whole,
         deadline = stopped(&mut life.stop) => deadline,
         () = too_old => Instant::now() + life.grace,
     };
     connection.shut_down();
-    match timeout_at(deadline, connection).await {
-        Ok(()) => Ended::Whole,
-        Err(_) => Ended::CutOff,
+    tokio::select! {
+        biased;
+        () = connection => Ended::Whole,
+        () = sleep_until(grace) => Ended::CutOff,
+        // The server may stop in an old connection's grace and have less patience.
+        () = async { sleep_until(stopped(&mut life.stop).await).await } => Ended::CutOff,
     }
 }
 
@@ -227,15 +239,23 @@ impl<C: GracefulConnection> Future for Http2<C> {
                 return Poll::Ready(());
             }
             let new = std::mem::take(&mut *this.spawned.0.lock());
+            this.served += new.len() as u64;
             this.requests.extend(new);
             // What requests have written is sent at once, not at the next wake-up.
             let mut progress = false;
             while let Poll::Ready(Some(())) = this.requests.poll_next_unpin(cx) {
                 progress = true;
             }
-            if !progress {
+            if progress {
+                continue;
+            }
+            let (served, busy) = (this.served, !this.requests.is_empty());
+            let idle = this.idle.as_mut().map(|idle| idle.poll(cx, served, busy));
+            if idle != Some(Poll::Ready(())) {
                 return Poll::Pending;
             }
+            this.idle = None;
+            this.connection.as_mut().graceful_shutdown();
         }
     }
 }

@@ -2,7 +2,8 @@
 
 use super::response::ReplyBody;
 use super::settings::{Serves, Shared};
-use super::{Ingest, grpc, http as otlp_http};
+use super::{Cors, Ingest, grpc, http as otlp_http};
+use crate::limit::Permit;
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Request, Response, StatusCode};
@@ -18,14 +19,43 @@ pub(super) async fn dispatch<I: Ingest>(
     let in_flight = shared.stats.request();
     let (mut response, permit) = match (&shared.settings.serves, is_grpc(&request)) {
         (Serves::Grpc, true) => grpc::handle(&shared, request).await,
-        (Serves::Http { traces_path }, false) => {
-            otlp_http::handle(&shared, traces_path, request).await
-        }
+        (Serves::Http { traces_path }, false) => over_http(&shared, traces_path, request).await,
         (Serves::Grpc, false) => (wrong_port("OTLP/gRPC", "HTTP", 4318), None),
         (Serves::Http { .. }, true) => (wrong_port("OTLP/HTTP", "gRPC", 4317), None),
     };
     response.body_mut().hold(in_flight, permit);
     Ok(response)
+}
+
+/// OTLP/HTTP, and what browsers and configuration want around it.
+async fn over_http<I: Ingest>(
+    shared: &Shared<I>,
+    traces_path: &str,
+    request: Request<Incoming>,
+) -> (Response<ReplyBody>, Option<Permit>) {
+    let cors = shared.settings.cors.as_deref();
+    let preflight = Cors::is_preflight(request.method(), request.headers());
+    let (mut response, permit) = match cors {
+        None => otlp_http::handle(shared, traces_path, request).await,
+        // A browser asks without credentials, so this comes before they are checked.
+        Some(cors) if preflight => {
+            let mut response = Response::new(ReplyBody::default());
+            *response.status_mut() = StatusCode::NO_CONTENT;
+            cors.preflight(request.headers(), response.headers_mut());
+            shared.stats.answered_http(response.status().as_u16());
+            (response, None)
+        }
+        Some(cors) => {
+            let origin = cors.allowed(request.headers());
+            let mut answer = otlp_http::handle(shared, traces_path, request).await;
+            cors.mark(origin, answer.0.headers_mut());
+            answer
+        }
+    };
+    for (name, value) in &shared.settings.response_headers {
+        response.headers_mut().entry(name).or_insert_with(|| value.clone());
+    }
+    (response, permit)
 }
 
 fn is_grpc(request: &Request<Incoming>) -> bool {

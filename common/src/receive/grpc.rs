@@ -4,7 +4,7 @@
 //! an oversized one with OUT_OF_RANGE, which OTLP clients send again and again. Here the length is
 //! checked and permitted first, and what can't be mended by a retry is INVALID_ARGUMENT.
 
-use super::body::{BodyReader, too_large, too_slow};
+use super::body::{BodyReader, too_large};
 use super::decompress::{Encoding, unpack};
 use super::reply::{Code, Refusal, Reply};
 use super::response::ReplyBody;
@@ -72,10 +72,8 @@ async fn receive<I>(
     }
     shared.admit()?;
     let encoding = encoding(request.headers())?;
-    let limit = shared.settings.body_timeout;
-    let message = message(shared, BodyReader::new(request.into_body()));
-    let message = tokio::time::timeout(limit, message).await;
-    let (compressed, packed, mut permit) = message.map_err(|_| too_slow(limit))??;
+    let body = shared.body(request.into_body());
+    let (compressed, packed, mut permit) = message(shared, body).await?;
     if !compressed || encoding == Encoding::Identity || packed.is_empty() {
         return Ok((packed, permit));
     }

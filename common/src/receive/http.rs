@@ -3,7 +3,7 @@
 //! Source of the codes and of the error bodies (`google.rpc.Status`): the OTLP specification,
 //! "OTLP/HTTP Response".
 
-use super::body::{BodyReader, too_large, too_slow};
+use super::body::{BodyReader, too_large};
 use super::decompress::{Encoding, unpack};
 use super::reply::{Code, Refusal, Reply};
 use super::response::ReplyBody;
@@ -36,7 +36,7 @@ pub(super) async fn handle<I: Ingest>(
 ) -> (Response<ReplyBody>, Option<Permit>) {
     let drains = request.version() < Version::HTTP_2 && !request.headers().contains_key(EXPECT);
     let (head, body) = request.into_parts();
-    let mut body = BodyReader::new(body);
+    let mut body = shared.body(body);
     let received = match check(&head, traces_path) {
         Ok(encoding) => receive(shared, encoding, &mut body).await.map_err(Refused::Otlp),
         Err(refused) => Err(refused),
@@ -114,9 +114,7 @@ async fn receive<I>(
     body: &mut BodyReader,
 ) -> Result<(Bytes, Permit), Refusal> {
     shared.admit()?;
-    let limit = shared.settings.body_timeout;
-    let packed = tokio::time::timeout(limit, read(shared, body)).await;
-    let (packed, mut permit) = packed.map_err(|_| too_slow(limit))??;
+    let (packed, mut permit) = read(shared, body).await?;
     if encoding == Encoding::Identity || packed.is_empty() {
         return Ok((packed, permit));
     }

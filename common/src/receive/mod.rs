@@ -5,17 +5,23 @@
 //! permitted by a [`ByteBudget`](crate::limit::ByteBudget) before its body is read, and a
 //! [`Gate`] can turn all requests away before that.
 //!
-//! - `server` accepts connections and shuts them down gracefully; `conn` drives one of them;
-//! - `dispatch` finds the right handler, `grpc` and `http` are the two framings;
-//! - `body` reads bodies under permits, `decompress` unpacks them;
+//! - `server` accepts connections and shuts them down gracefully; `conn` drives one of them,
+//!   `peers` counts connections by address, `idle` ends those without requests;
+//! - `dispatch` finds the right handler, `grpc` and `http` are the two framings,
+//!   `cors` is for browsers;
+//! - `body` reads bodies under permits, `pace` gives up on slow ones, `decompress` unpacks them;
 //! - `reply` holds the answers and both code maps, `status` the protobuf form of errors.
 
 mod body;
 mod conn;
+mod cors;
 mod decompress;
 mod dispatch;
 mod grpc;
 mod http;
+mod idle;
+mod pace;
+mod peers;
 mod reply;
 mod response;
 mod server;
@@ -23,6 +29,7 @@ mod settings;
 mod stats;
 pub(crate) mod status;
 
+pub use self::cors::Cors;
 pub use self::reply::{Code, Refusal, Reply};
 pub use self::server::{Server, ServerHandle, Shutdown};
 pub use self::settings::{Gate, ServerSettings, Serves};

@@ -1,24 +1,24 @@
 //! Accepts connections and ends them gracefully.
 
 use super::conn::{Ended, Lifetime, serve};
+use super::peers::{Peers, Place};
 use super::settings::Shared;
 use super::stats::Gauge;
 use super::{Gate, Ingest, ServerSettings, ServerStats};
 use crate::limit::ByteBudget;
-use crate::net::{BindError, Listener, ReadAhead};
-use std::net::SocketAddr;
+use crate::net::{BindError, Door, ReadAhead, Socket};
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
-use tokio::net::TcpStream;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio::time::{Instant, timeout};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::task::TaskTracker;
 
 /// A listener that is bound and not served yet.
 pub struct Server<I> {
-    listener: Listener,
+    door: Door,
     shared: Arc<Shared<I>>,
 }
 
@@ -57,14 +57,16 @@ impl<I: Ingest> Server<I> {
         budget: ByteBudget,
         gate: Option<Gate>,
     ) -> Result<Self, BindError> {
-        let listener = Listener::bind(&settings.endpoint).await?;
-        let stats = Arc::default();
-        Ok(Self { listener, shared: Arc::new(Shared { settings, ingest, budget, gate, stats }) })
+        let door = Door::bind(&settings.endpoint).await?;
+        let (stats, peers) = (Arc::default(), Peers::default());
+        let handshakes = Semaphore::new(settings.max_handshakes);
+        let shared = Shared { settings, ingest, budget, gate, stats, peers, handshakes };
+        Ok(Self { door, shared: Arc::new(shared) })
     }
 
-    /// The address listened on.
+    /// The address listened on; `0.0.0.0:0` for a unix socket.
     pub fn local_addr(&self) -> SocketAddr {
-        self.listener.local_addr()
+        self.door.local_addr()
     }
 
     /// Serves in the background, on the runtime of the caller.
@@ -79,7 +81,7 @@ impl<I: Ingest> Server<I> {
             cut_off: cut_off.clone(),
         };
         let accept = Accept { shared: self.shared, stop: stopped, tasks: tasks.clone(), cut_off };
-        tasks.spawn(accept.run(self.listener));
+        tasks.spawn(accept.run(self.door));
         handle
     }
 }
@@ -87,7 +89,7 @@ impl<I: Ingest> Server<I> {
 // === impl ServerHandle ===
 
 impl ServerHandle {
-    /// The address listened on.
+    /// The address listened on; `0.0.0.0:0` for a unix socket.
     pub fn local_addr(&self) -> SocketAddr {
         self.local
     }
@@ -110,27 +112,38 @@ impl ServerHandle {
 // === impl Accept ===
 
 impl<I: Ingest> Accept<I> {
-    async fn run(self, listener: Listener) {
+    async fn run(self, door: Door) {
         let mut stop = self.stop.clone();
         loop {
             let (stream, peer) = tokio::select! {
                 // Both outcomes mean stop: told to, or the handle is gone.
                 _ = stop.wait_for(Option::is_some) => return,
-                accepted = listener.accept() => accepted,
+                accepted = door.accept() => accepted,
             };
             let stats = &self.shared.stats;
-            if stats.open_connections() >= self.shared.settings.max_connections {
+            let Some(place) = self.place(peer) else {
                 stats.turned_away();
                 continue;
-            }
+            };
             stats.accepted();
-            let (open, life) = (stats.connection(), self.lifetime(stats.accepted_connections()));
+            let open = (stats.connection(), place);
+            let life = self.lifetime(stats.accepted_connections());
             let (shared, cut_off) = (self.shared.clone(), self.cut_off.clone());
             self.tasks.spawn(async move {
                 let ended = connection(shared, stream, peer, life, open).await;
                 cut_off.fetch_add(u64::from(ended == Ended::CutOff), Ordering::Relaxed);
             });
         }
+    }
+
+    /// A place for one more connection, if there is one.
+    fn place(&self, peer: Option<IpAddr>) -> Option<Option<Place>> {
+        let (settings, stats) = (&self.shared.settings, &self.shared.stats);
+        if stats.open_connections() >= settings.max_connections {
+            return None;
+        }
+        let Some(peer) = peer else { return Some(None) };
+        self.shared.peers.place(peer, settings.max_connections_per_peer).map(Some)
     }
 
     /// The ages of connections differ by up to 10 % either way, so that those which came together
@@ -149,28 +162,33 @@ impl<I: Ingest> Accept<I> {
 
 async fn connection<I: Ingest>(
     shared: Arc<Shared<I>>,
-    stream: TcpStream,
-    peer: SocketAddr,
+    socket: Socket,
+    peer: Option<IpAddr>,
     mut life: Lifetime,
-    _open: Gauge,
+    _open: (Gauge, Option<Place>),
 ) -> Ended {
     let Some(tls) = shared.settings.tls.clone() else {
-        return serve(shared, stream, life).await;
+        return serve(shared, socket, life).await;
     };
-    // rustls reads in small steps as well.
-    let handshake = TlsAcceptor::from(tls).accept(ReadAhead::new(stream));
+    let handshake = async {
+        // Who says nothing takes no one's turn.
+        socket.has_sent().await?;
+        let _turn = shared.handshakes.acquire().await;
+        // rustls reads in small steps as well.
+        TlsAcceptor::from(tls).accept(ReadAhead::new(socket)).await
+    };
     let handshake = timeout(shared.settings.handshake_timeout, handshake);
     match life.unless_stopped(handshake).await {
         Some(Ok(Ok(stream))) => serve(shared, stream, life).await,
         None => Ended::Whole,
         Some(Ok(Err(error))) => {
             shared.stats.failed_handshake();
-            tracing::debug!(%peer, %error, "TLS handshake failed");
+            tracing::debug!(?peer, %error, "TLS handshake failed");
             Ended::Whole
         }
         Some(Err(_)) => {
             shared.stats.failed_handshake();
-            tracing::debug!(%peer, "TLS handshake took too long");
+            tracing::debug!(?peer, "TLS handshake took too long");
             Ended::Whole
         }
     }

@@ -1,10 +1,16 @@
 //! What a server is told; the defaults are the collector's where it has them.
 
+use super::body::BodyReader;
 use super::decompress::no_room;
-use super::{Refusal, ServerStats};
+use super::pace::Terms;
+use super::peers::Peers;
+use super::{Cors, Refusal, ServerStats};
 use crate::limit::{ByteBudget, Permit};
+use http::HeaderMap;
+use hyper::body::Incoming;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::Semaphore;
 
 /// Which of OTLP's two protocols a listener speaks.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,7 +31,7 @@ pub type Gate = Arc<dyn Fn() -> Option<Refusal> + Send + Sync>;
 /// Settings of one listener.
 #[derive(Clone, Debug)]
 pub struct ServerSettings {
-    /// `host:port`.
+    /// `host:port` or `unix:/path`.
     pub endpoint: String,
     /// gRPC or HTTP.
     pub serves: Serves,
@@ -33,6 +39,11 @@ pub struct ServerSettings {
     pub tls: Option<Arc<rustls::ServerConfig>>,
     /// More connections than this are closed at once.
     pub max_connections: u64,
+    /// As many of them from one address (of IPv6, the first 64 bits), so that one client cannot
+    /// take all places. Not for unix sockets.
+    pub max_connections_per_peer: u64,
+    /// TLS handshakes at once; more wait, within `handshake_timeout`.
+    pub max_handshakes: usize,
     /// Largest gRPC message in bytes, as sent and decompressed.
     pub max_recv_msg_size: usize,
     /// Largest HTTP body in bytes, as sent and decompressed.
@@ -49,6 +60,17 @@ pub struct ServerSettings {
     pub idle_timeout: Duration,
     /// Time for a whole body.
     pub body_timeout: Duration,
+    /// Bytes per second that a body must come with on the whole, once it has taken `body_grace`.
+    pub min_body_rate: u64,
+    /// Time in which a body may be slower than that.
+    pub body_grace: Duration,
+    /// Time that a write may be stuck because the client does not read. `None`: any.
+    pub write_timeout: Option<Duration>,
+    /// An HTTP/2 connection without requests for this long (up to a quarter more) is asked to go.
+    /// `None`: never.
+    pub max_connection_idle: Option<Duration>,
+    /// Whether an HTTP/1 connection has more than one request.
+    pub keep_alives: bool,
     /// HTTP/2 pings after this much silence; must be under the idle timeouts on the way.
     pub keepalive_interval: Duration,
     /// A ping that is not answered in this time ends the connection.
@@ -58,6 +80,10 @@ pub struct ServerSettings {
     pub max_connection_age: Option<Duration>,
     /// Time for requests in flight after that.
     pub max_connection_age_grace: Duration,
+    /// What browsers are told on HTTP; `None`: nothing, so they refuse to send from pages.
+    pub cors: Option<Arc<Cors>>,
+    /// Headers added to all HTTP answers that don't have them.
+    pub response_headers: HeaderMap,
 }
 
 /// What all connections of a server share.
@@ -67,6 +93,8 @@ pub(super) struct Shared<I> {
     pub budget: ByteBudget,
     pub gate: Option<Gate>,
     pub stats: Arc<ServerStats>,
+    pub peers: Peers,
+    pub handshakes: Semaphore,
 }
 
 // === impl ServerSettings ===
@@ -88,17 +116,26 @@ impl ServerSettings {
             serves,
             tls: None,
             max_connections: 10_000,
+            max_connections_per_peer: 5_000,
+            max_handshakes: 512,
             max_recv_msg_size: 4 << 20,
             max_request_body_size: 20 << 20,
-            max_concurrent_streams: 256,
+            max_concurrent_streams: 128,
             handshake_timeout: Duration::from_secs(5),
             header_timeout: Duration::from_secs(5),
             idle_timeout: Duration::from_secs(75),
             body_timeout: Duration::from_secs(30),
+            min_body_rate: 1024,
+            body_grace: Duration::from_secs(5),
+            write_timeout: Some(Duration::from_secs(30)),
+            max_connection_idle: None,
+            keep_alives: true,
             keepalive_interval: Duration::from_secs(60),
             keepalive_timeout: Duration::from_secs(20),
             max_connection_age: None,
             max_connection_age_grace: Duration::from_secs(30),
+            cors: None,
+            response_headers: HeaderMap::new(),
         }
     }
 }
@@ -112,6 +149,13 @@ impl<I> Shared<I> {
             Some(refusal) => Err(refusal),
             None => Ok(()),
         }
+    }
+
+    /// A request's body, to be read under the time limits.
+    pub fn body(&self, incoming: Incoming) -> BodyReader {
+        let settings = &self.settings;
+        let (limit, grace) = (settings.body_timeout, settings.body_grace);
+        BodyReader::new(incoming, Terms { limit, rate: settings.min_body_rate, grace })
     }
 
     /// A permit that grows with a body of `announced` bytes as it comes; refused now if the whole

@@ -36,7 +36,7 @@ pub(super) struct Gauge {
 }
 
 const GRPC_CODES: usize = 17;
-const HTTP_CODES: [u16; 11] = [200, 400, 404, 405, 408, 413, 415, 429, 431, 500, 503];
+const HTTP_CODES: [u16; 12] = [200, 204, 400, 404, 405, 408, 413, 415, 429, 431, 500, 503];
 
 /// Spans of one transport, as the collector's receiver counts them.
 #[derive(Debug, Default)]

@@ -60,6 +60,11 @@ impl Rig {
         gate: Option<Gate>,
     ) -> Self {
         settings.endpoint = "127.0.0.1:0".to_owned();
+        Self::at(settings, budget, gate).await
+    }
+
+    /// At the endpoint of the settings.
+    pub async fn at(settings: ServerSettings, budget: ByteBudget, gate: Option<Gate>) -> Self {
         let probe = Arc::new(Probe {
             got: Mutex::default(),
             reply: Mutex::new(Reply::Held),

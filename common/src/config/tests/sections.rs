@@ -15,8 +15,16 @@ receivers:
         endpoint: 0.0.0.0:4317
         max_recv_msg_size_mib: 31
         max_concurrent_streams: 100
+        keepalive: {server_parameters: {max_connection_age: 10m, time: 1ms}}
         tls: {cert_file: c.pem, key_file: k.pem, client_ca_file: ca.pem, min_version: "1.3"}
-      http: {endpoint: ":4318", max_request_body_size: 1000, traces_url_path: t}
+      http:
+        endpoint: ":4318"
+        max_request_body_size: 1000
+        traces_url_path: t
+        read_timeout: 9s
+        keepalive: {idle_timeout: 5s, max_connection_age: 1m}
+        cors: {allowed_origins: ["https://*.a"], allowed_headers: [x], max_age: 7200}
+        response_headers: {X-A: b}
 processors: {memory_limiter: {check_interval: 1s, limit_mib: 100}}
 exporters: {nop: }
 extensions: {health_check: {endpoint: "0.0.0.0:13133", path: /health}}
@@ -69,6 +77,11 @@ fn everything_given() {
             tls: Some(server_tls(TlsVersion::V13)),
             max_recv_msg_bytes: 31 << 20,
             max_concurrent_streams: 100,
+            keepalive: GrpcKeepalive {
+                max_connection_age: Some(Duration::from_secs(600)),
+                time: Some(Duration::from_secs(1)),
+                ..GrpcKeepalive::default()
+            },
         })
     );
     assert_eq!(
@@ -78,6 +91,19 @@ fn everything_given() {
             tls: None,
             max_request_body_bytes: 1000,
             traces_url_path: "/t".into(),
+            connections: HttpConnections {
+                read_timeout: Some(Duration::from_secs(9)),
+                idle_timeout: Some(Duration::from_secs(5)),
+                max_connection_age: Some(Duration::from_secs(60)),
+                ..HttpConnections::default()
+            },
+            cors: Some(Cors {
+                allowed_origins: vec!["https://*.a".into()],
+                allowed_headers: vec!["x".into()],
+                exposed_headers: vec![],
+                max_age: 7200,
+            }),
+            response_headers: vec![("x-a".into(), Secret::new("b"))],
         })
     );
     let health =
@@ -238,13 +264,18 @@ const BAD_KEYS: &[(&str, &str, &str)] = &[
     (
         "{protocols: {grpc: {transport: unix}}}",
         "",
-        "f.yaml:1:50: receivers.otlp.protocols.grpc.transport: transport \"unix\" is not \
-            supported yet",
+        "f.yaml:1:38: receivers.otlp.protocols.grpc.endpoint: is missing",
     ),
     (
-        "{protocols: {http: {cors: {}}}}",
+        "{protocols: {http: {transport: udp}}}",
         "",
-        "f.yaml:1:39: receivers.otlp.protocols.http.cors: is not supported yet",
+        "f.yaml:1:50: receivers.otlp.protocols.http.transport: \"udp\" is not known here",
+    ),
+    (
+        "{protocols: {http: {idle_timeout: 1s, keepalive: {}}}}",
+        "",
+        "f.yaml:1:68: receivers.otlp.protocols.http.keepalive: stands beside idle_timeout or \
+            keep_alives_enabled",
     ),
     (
         "{protocols: {http: {auth: {}}}}",
