@@ -1,10 +1,10 @@
 //! What can be typed.
 
-use std::path::PathBuf;
-
 use clap::{Args, Parser, Subcommand};
 
-use crate::demo;
+use tailgate_common::config::{ConfigErrors, Input};
+
+use crate::{demo, process};
 
 /// Two-tier tail-sampling gateway for OpenTelemetry traces.
 #[derive(Debug, Parser)]
@@ -31,9 +31,22 @@ pub enum Command {
 /// Where the configuration is.
 #[derive(Debug, Args)]
 pub struct Config {
-    /// The configuration file, in the OpenTelemetry Collector's language.
-    #[arg(long, value_name = "FILE")]
-    pub config: PathBuf,
+    /// A configuration in the OpenTelemetry Collector's language: a path, file:PATH, env:VARIABLE or yaml:TEXT. Later
+    /// ones are merged over earlier ones.
+    #[arg(long, value_name = "FILE", required = true)]
+    pub config: Vec<String>,
+    /// Sets a single value over all of them, such as processors.tail_sampling.decision_wait=5s.
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub set: Vec<String>,
+}
+
+// === impl Config ===
+
+impl Config {
+    /// Reads and merges it.
+    pub fn input(&self) -> Result<Input, ConfigErrors> {
+        Input::load(&self.config, &self.set, &process::env)
+    }
 }
 
 const EXIT_CODES: &str = "Exit codes: 0 all went well; 75 acknowledged spans were lost at shutdown; \

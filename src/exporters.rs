@@ -7,7 +7,7 @@ use anyhow::Context;
 use tailgate_common::client::{ClientSettings, Compression, OtlpGrpcClient};
 use tailgate_common::clock::Clock;
 use tailgate_common::config;
-use tailgate_common::config::{Named, Queue, Sizer};
+use tailgate_common::config::{Authenticator, Named, Queue, Sizer};
 use tailgate_common::net::tls::{ClientFiles, Versions, client_config};
 use tailgate_sampler::config::{AwsXray, Exporter};
 use tailgate_sampler::export::xray::{SdkClient, XrayExporter, XraySettings};
@@ -17,12 +17,15 @@ use tailgate_sampler::export::{
 };
 use tailgate_xray::Options;
 
+use crate::auth;
+
 /// Time for one attempt if none is configured: it must end somewhen.
 const LONGEST_ATTEMPT: Duration = Duration::from_secs(60);
 
 /// Starts the exporters of a pipeline; each may have `queue_bytes`, unless its configuration says bytes.
 pub async fn start(
     exporters: &[Named<Exporter>],
+    known: &[Named<Authenticator>],
     queue_bytes: usize,
     clock: &Arc<dyn Clock>,
 ) -> anyhow::Result<Exports> {
@@ -38,7 +41,7 @@ pub async fn start(
                 builder.add(&name, exporter, queue(Some(&aws.queue)), aws.retry.clone())
             }
             Exporter::Otlp(otlp) => {
-                let client = otlp_client(otlp).with_context(context)?;
+                let client = otlp_client(otlp, known).with_context(context)?;
                 let exporter = OtlpExporter::new(&name, client);
                 builder.add(&name, exporter, queue(Some(&otlp.queue)), otlp.retry.clone())
             }
@@ -58,18 +61,26 @@ pub async fn start(
 }
 
 /// A client of one OTLP/gRPC endpoint.
-pub fn otlp_client(otlp: &config::OtlpClient) -> anyhow::Result<OtlpGrpcClient> {
-    Ok(OtlpGrpcClient::new(client_settings(otlp)?)?)
+pub fn otlp_client(
+    otlp: &config::OtlpClient,
+    known: &[Named<Authenticator>],
+) -> anyhow::Result<OtlpGrpcClient> {
+    Ok(OtlpGrpcClient::new(client_settings(otlp, known)?)?)
 }
 
 /// The settings of such a client.
-pub fn client_settings(otlp: &config::OtlpClient) -> anyhow::Result<ClientSettings> {
+pub fn client_settings(
+    otlp: &config::OtlpClient,
+    known: &[Named<Authenticator>],
+) -> anyhow::Result<ClientSettings> {
     let tls = &otlp.tls;
     let files = ClientFiles {
         ca_file: tls.ca_file.clone(),
         identity: tls.cert_file.clone().zip(tls.key_file.clone()),
+        include_system_roots: tls.include_system_roots,
         insecure_skip_verify: tls.insecure_skip_verify,
         versions: versions(tls.min_version, tls.max_version),
+        reload: tls.reload,
     };
     let tls_config = match tls.insecure {
         true => None,
@@ -85,6 +96,7 @@ pub fn client_settings(otlp: &config::OtlpClient) -> anyhow::Result<ClientSettin
             config::Compression::Gzip => Compression::Gzip,
             config::Compression::Zstd => Compression::Zstd,
         },
+        auth: auth::credentials(otlp.auth.as_ref(), known)?,
         headers: headers.map(|(name, value)| (name.clone(), value.expose().to_owned())).collect(),
         timeout: if otlp.timeout.is_zero() { LONGEST_ATTEMPT } else { otlp.timeout },
         ..ClientSettings::new(&otlp.endpoint)

@@ -1,5 +1,6 @@
 //! The library behind the `tailgate` binary: the command line, and the wiring of the rooms.
 
+mod auth;
 pub mod cli;
 pub mod demo;
 
@@ -20,9 +21,9 @@ use crate::process::Failure;
 /// Does what the command line says.
 pub fn run(cli: Cli) -> ExitCode {
     let result = match cli.command {
-        Command::Sampler(config) => sampler::run(&config.config),
-        Command::Loadbalancer(config) => loadbalancer::run(&config.config),
-        Command::Validate(config) => validate::run(&config.config),
+        Command::Sampler(config) => sampler::run(&config),
+        Command::Loadbalancer(config) => loadbalancer::run(&config),
+        Command::Validate(config) => validate::run(&config),
         Command::Demo(options) => demo_command(options),
     };
     result.unwrap_or_else(|failure| failure.report())

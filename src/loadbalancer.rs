@@ -1,13 +1,12 @@
 //! `tailgate loadbalancer`: tier 1, wired.
 
-use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tailgate_common::client::OtlpGrpcClient;
 use tailgate_common::clock::{Clock, SystemClock};
-use tailgate_common::config::OtlpClient;
+use tailgate_common::config::{Authenticator, Named, OtlpClient};
 use tailgate_common::limit::ByteBudget;
 use tailgate_common::peer::Role;
 use tailgate_loadbalancer::config::{LoadBalancerConfig, RoutingKey};
@@ -15,6 +14,7 @@ use tailgate_loadbalancer::{
     Backends, ConnectError, Link, LoadBalancer, Member, Options, Routing, StaticResolver,
 };
 
+use crate::cli;
 use crate::process::{self, Failure};
 use crate::sampler::Memory;
 use crate::{exporters, members, observe, receivers};
@@ -23,8 +23,8 @@ use crate::{exporters, members, observe, receivers};
 const CONNECT_WITHIN: Duration = Duration::from_secs(3);
 
 /// Runs a load balancer until it is told to stop.
-pub fn run(path: &Path) -> Result<ExitCode, Failure> {
-    let (config, notes) = LoadBalancerConfig::load(&path.to_string_lossy(), &process::env)?;
+pub fn run(source: &cli::Config) -> Result<ExitCode, Failure> {
+    let (config, notes) = LoadBalancerConfig::from_input(&source.input()?)?;
     process::print_notes(&notes);
     check(&config)?;
     let runtime = process::runtime()?;
@@ -54,7 +54,10 @@ async fn serve(config: LoadBalancerConfig) -> anyhow::Result<ExitCode> {
     let options = options(&config, in_flight.clone())?;
     let balancer = if tailgate.members.is_empty() {
         let resolver = StaticResolver::of_endpoints(exporter.backends.clone());
-        LoadBalancer::start(options, &resolver, otlp(exporter.client.clone()), clock)
+        {
+            let known = config.shared.authenticators.clone();
+            LoadBalancer::start(options, &resolver, otlp(exporter.client.clone(), known), clock)
+        }
     } else {
         let resolver = StaticResolver::new(tailgate.members.iter().map(|member| Member {
             name: member.name.as_str().into(),
@@ -75,7 +78,7 @@ async fn serve(config: LoadBalancerConfig) -> anyhow::Result<ExitCode> {
     let incoming = ByteBudget::new(memory.incoming);
     let mut signal = process::StopSignal::new()?;
     connected(&balancer).await;
-    let receivers = receivers::start(&shared.receivers, &balancer, &incoming, None).await?;
+    let receivers = receivers::start(shared, &balancer, &incoming, None).await?;
     observed.watch_receivers(&receivers);
     observed.ready();
 
@@ -114,16 +117,18 @@ fn options(config: &LoadBalancerConfig, in_flight: ByteBudget) -> anyhow::Result
         ..Options::new(in_flight)
     };
     Ok(match tailgate.members.is_empty() {
-        true => options.with_attempt(exporters::client_settings(&exporter.client)?.timeout),
+        true => options.with_attempt(
+            exporters::client_settings(&exporter.client, &config.shared.authenticators)?.timeout,
+        ),
         false => options,
     })
 }
 
 /// Backends that are not ours.
-fn otlp(client: OtlpClient) -> Backends {
+fn otlp(client: OtlpClient, known: Vec<Named<Authenticator>>) -> Backends {
     Backends::otlp(Box::new(move |member| {
         let settings = OtlpClient { endpoint: member.endpoint.clone(), ..client.clone() };
-        let settings = exporters::client_settings(&settings)?;
+        let settings = exporters::client_settings(&settings, &known)?;
         Ok(Link::Otlp(Box::new(OtlpGrpcClient::new(settings)?)))
     }))
 }

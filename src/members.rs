@@ -9,14 +9,15 @@ use tailgate_common::clock::Clock;
 use tailgate_common::config::{Internal, InternalTls, Tailgate};
 use tailgate_common::limit::ByteBudget;
 use tailgate_common::net::Listener;
-use tailgate_common::net::tls::{ClientFiles, ServerFiles, Versions, client_config, server_config};
+use tailgate_common::net::tls::{
+    ClientFiles, ServerFiles, ServerTls, client_config, server_config,
+};
 use tailgate_common::ownership::Table;
 use tailgate_common::peer::{
     ClientOptions, Identity, PeerClient, PeerServer, PeerService, Plain, Role, ServerOptions,
     SharedDigest, SharedSecret, TlsTo,
 };
 use tokio::task::JoinHandle;
-use tokio_rustls::{TlsAcceptor, TlsConnector};
 use tokio_util::sync::CancellationToken;
 
 /// Who this process is among the members.
@@ -83,25 +84,24 @@ pub async fn serve<P: PeerService>(
     })
 }
 
-fn acceptor(tls: &InternalTls) -> anyhow::Result<TlsAcceptor> {
+fn acceptor(tls: &InternalTls) -> anyhow::Result<ServerTls> {
     let files = ServerFiles {
         cert_file: tls.cert_file.clone(),
         key_file: tls.key_file.clone(),
         client_ca_file: Some(tls.ca_file.clone()),
-        versions: Versions::Both,
+        allowed_client_names: tls.allowed_client_names.clone(),
+        ..ServerFiles::default()
     };
-    Ok(TlsAcceptor::from(server_config(&files, &[])?))
+    Ok(server_config(&files, &[])?)
 }
 
 fn tls_to(tls: &InternalTls, endpoint: &str) -> anyhow::Result<TlsTo> {
     let files = ClientFiles {
         ca_file: Some(tls.ca_file.clone()),
         identity: Some((tls.cert_file.clone(), tls.key_file.clone())),
-        insecure_skip_verify: false,
-        versions: Versions::Both,
+        ..ClientFiles::default()
     };
-    let connector = TlsConnector::from(client_config(&files, &[])?);
-    Ok(TlsTo { connector, name: server_name(tls, endpoint)? })
+    Ok(TlsTo { tls: client_config(&files, &[])?, name: server_name(tls, endpoint)? })
 }
 
 fn server_name(tls: &InternalTls, endpoint: &str) -> anyhow::Result<ServerName<'static>> {

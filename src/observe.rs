@@ -337,7 +337,7 @@ mod tests {
         let input = tailgate_common::config::Input::parse("f.yaml", &text, &|_| None).unwrap();
         let (config, _) = LoadBalancerConfig::from_input(&input).unwrap();
         let budget = ByteBudget::new(1 << 20);
-        let receivers = receivers::start(&config.shared.receivers, &Nobody, &budget, None);
+        let receivers = receivers::start(&config.shared, &Nobody, &budget, None);
         let receivers = receivers.await.unwrap();
         let metrics = Metrics::new(&identity(&config.shared, "loadbalancer"));
         let (health, _latch) = Health::new();

@@ -4,13 +4,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
-use tailgate_common::config::{self, Named, OtlpReceiver};
+use tailgate_common::config::{self, Authenticator, Named, Shared};
 use tailgate_common::limit::ByteBudget;
-use tailgate_common::net::tls::{ServerFiles, server_config};
+use tailgate_common::net::tls::{ServerFiles, ServerTls, server_config};
 use tailgate_common::receive::{
-    Cors, Gate, Ingest, Server, ServerHandle, ServerSettings, ServerStats, Serves, Transport,
+    Cors, Gate, HttpServes, Ingest, Server, ServerHandle, ServerSettings, ServerStats, Serves,
+    Transport,
 };
 
+use crate::auth;
 use crate::exporters::versions;
 
 /// The running receivers.
@@ -18,19 +20,20 @@ pub struct Receivers(Vec<(Transport, ServerHandle)>);
 
 /// Listens on all endpoints of the receivers.
 pub async fn start<I: Ingest + Clone>(
-    receivers: &[Named<OtlpReceiver>],
+    shared: &Shared,
     ingest: &I,
     budget: &ByteBudget,
     gate: Option<&Gate>,
 ) -> anyhow::Result<Receivers> {
     let mut servers = Vec::new();
-    for Named { config, .. } in receivers {
-        let grpc = config.grpc.as_ref().map(grpc).transpose()?;
-        let http = config.http.as_ref().map(http).transpose()?;
+    let known = &shared.authenticators;
+    for Named { config, .. } in &shared.receivers {
+        let grpc = config.grpc.as_ref().map(|config| grpc(config, known)).transpose()?;
+        let http = config.http.as_ref().map(|config| http(config, known)).transpose()?;
         for settings in grpc.into_iter().chain(http) {
             let transport = match settings.serves {
                 Serves::Grpc => Transport::Grpc,
-                Serves::Http { .. } => Transport::Http,
+                Serves::Http(_) => Transport::Http,
             };
             let gate = gate.cloned();
             let server = Server::bind(settings, ingest.clone(), budget.clone(), gate).await?;
@@ -41,9 +44,13 @@ pub async fn start<I: Ingest + Clone>(
     Ok(Receivers(servers.into_iter().map(|(by, server)| (by, server.spawn())).collect()))
 }
 
-fn grpc(config: &config::GrpcServer) -> anyhow::Result<ServerSettings> {
+fn grpc(
+    config: &config::GrpcServer,
+    known: &[Named<Authenticator>],
+) -> anyhow::Result<ServerSettings> {
     let mut settings = ServerSettings {
         tls: config.tls.as_ref().map(|tls| tls_config(tls, &[b"h2"])).transpose()?,
+        auth: auth::checker(config.auth.as_ref(), known)?,
         max_recv_msg_size: config.max_recv_msg_bytes,
         max_connection_idle: config.keepalive.max_connection_idle,
         max_connection_age: config.keepalive.max_connection_age,
@@ -59,13 +66,24 @@ fn grpc(config: &config::GrpcServer) -> anyhow::Result<ServerSettings> {
     Ok(settings)
 }
 
-fn http(config: &config::HttpServer) -> anyhow::Result<ServerSettings> {
+fn http(
+    config: &config::HttpServer,
+    known: &[Named<Authenticator>],
+) -> anyhow::Result<ServerSettings> {
     let alpn: [&[u8]; 2] = [b"h2", b"http/1.1"];
     let connections = &config.connections;
+    let [metrics_path, logs_path] = config.other_url_paths.clone();
+    let serves = HttpServes {
+        traces_path: config.traces_url_path.clone(),
+        metrics_path,
+        logs_path,
+        encodings: config.encodings.clone(),
+    };
     let mut settings = ServerSettings {
         tls: config.tls.as_ref().map(|tls| tls_config(tls, &alpn)).transpose()?,
         max_request_body_size: config.max_request_body_bytes,
-        serves: Serves::Http { traces_path: config.traces_url_path.clone() },
+        auth: auth::checker(config.auth.as_ref(), known)?,
+        serves: Serves::Http(Box::new(serves)),
         write_timeout: connections.write_timeout,
         keep_alives: connections.keep_alives,
         max_connection_age: connections.max_connection_age,
@@ -104,15 +122,14 @@ fn response_headers(config: &config::HttpServer) -> anyhow::Result<HeaderMap> {
 }
 
 /// A server's TLS from its files.
-pub fn tls_config(
-    tls: &config::ServerTls,
-    alpn: &[&[u8]],
-) -> anyhow::Result<Arc<rustls::ServerConfig>> {
+pub fn tls_config(tls: &config::ServerTls, alpn: &[&[u8]]) -> anyhow::Result<ServerTls> {
     let files = ServerFiles {
         cert_file: tls.cert_file.clone(),
         key_file: tls.key_file.clone(),
         client_ca_file: tls.client_ca_file.clone(),
+        allowed_client_names: tls.allowed_client_names.clone(),
         versions: versions(tls.min_version, tls.max_version),
+        reload: tls.reload,
     };
     Ok(server_config(&files, alpn)?)
 }

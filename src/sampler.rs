@@ -19,6 +19,7 @@ use tailgate_sampler::life;
 use tailgate_sampler::members::{Members, Node};
 use tokio_util::sync::CancellationToken;
 
+use crate::cli;
 use crate::observe::Observed;
 use crate::process::{self, Failure};
 use crate::{exporters, members, observe, receivers};
@@ -49,8 +50,8 @@ pub struct Memory {
 }
 
 /// Runs a sampler until it is told to stop.
-pub fn run(path: &Path) -> Result<ExitCode, Failure> {
-    let (config, notes) = SamplerConfig::load(&path.to_string_lossy(), &process::env)?;
+pub fn run(source: &cli::Config) -> Result<ExitCode, Failure> {
+    let (config, notes) = SamplerConfig::from_input(&source.input()?)?;
     process::print_notes(&notes);
     let runtime = process::runtime()?;
     Ok(runtime.block_on(serve(config))?)
@@ -69,7 +70,10 @@ async fn serve(config: SamplerConfig) -> anyhow::Result<ExitCode> {
     let shared = &config.shared;
     let observed = observe::start(shared, "sampler").await?;
     let memory = Memory::of(shared);
-    let exports = exporters::start(&config.exporters, memory.outgoing as usize, &clock).await?;
+    let exports = {
+        let (known, bytes) = (&shared.authenticators, memory.outgoing as usize);
+        exporters::start(&config.exporters, known, bytes, &clock).await?
+    };
     let held = ByteBudget::new(memory.held - caches(&config).min(memory.held / 2));
     let mode = match &config.tail_sampling {
         Some(sampling) => {
@@ -100,8 +104,7 @@ async fn serve(config: SamplerConfig) -> anyhow::Result<ExitCode> {
         }
         None => None,
     };
-    let receivers =
-        receivers::start(&shared.receivers, &sampler, &incoming, Some(&gate(&sampler))).await?;
+    let receivers = receivers::start(shared, &sampler, &incoming, Some(&gate(&sampler))).await?;
     observed.watch_receivers(&receivers);
     observed.ready();
 

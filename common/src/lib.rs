@@ -4,6 +4,7 @@
 //! owns which trace ([`ownership`]); the byte budget ([`limit`]), the clock seam ([`clock`]) and [`retry`]; the
 //! configuration language ([`config`]); the [`ledger`] and what else is seen from outside ([`telemetry`]).
 
+pub mod auth;
 pub mod client;
 pub mod clock;
 pub mod config;
@@ -13,5 +14,6 @@ pub mod net;
 pub mod ownership;
 pub mod peer;
 pub mod receive;
+pub mod reload;
 pub mod retry;
 pub mod telemetry;

@@ -111,7 +111,7 @@ async fn bad_requests_get_their_exact_code() {
             3,
             "exceeds 4194304 bytes",
         ),
-        ("unknown encoding", "br", framed(true, b"x"), 12, "use gzip or zstd"),
+        ("unknown encoding", "br", framed(true, b"x"), 12, "use gzip, snappy or zstd"),
     ];
     let good = client(&rig, Compression::Zstd);
     for (what, encoding, body, code, text) in table {
@@ -128,8 +128,11 @@ async fn bad_requests_get_their_exact_code() {
 async fn unknown_methods_say_what_to_do() {
     let rig = rig().await;
     let table = [
-        ("/opentelemetry.proto.collector.metrics.v1.MetricsService/Export", "traces only"),
-        ("/opentelemetry.proto.collector.logs.v1.LogsService/Export", "traces only"),
+        (
+            "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export",
+            "send metrics to your agent",
+        ),
+        ("/opentelemetry.proto.collector.logs.v1.LogsService/Export", "send logs to your agent"),
         ("/opentelemetry.proto.collector.trace.v1.TraceService/Import", "unknown method"),
         ("/AWS.ALB/healthcheck", "unknown method"),
     ];

@@ -49,7 +49,7 @@ impl Pki {
             cert_file: self.file("server.pem"),
             key_file: self.file("server.key"),
             client_ca_file: client_ca.then(|| self.file("ca.pem")),
-            versions: Versions::Both,
+            ..ServerFiles::default()
         }
     }
 

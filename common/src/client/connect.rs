@@ -1,6 +1,7 @@
 //! TCP and TLS connections for a tonic channel, with a rustls configuration of our own.
 
 use super::error::ClientError;
+use crate::net::tls::ClientTls;
 use hyper_util::rt::TokioIo;
 use rustls::pki_types::ServerName;
 use std::future::Future;
@@ -27,7 +28,7 @@ pub(super) struct Target {
 #[derive(Clone)]
 pub(super) struct Connector {
     target: Arc<Target>,
-    tls: Option<Arc<rustls::ClientConfig>>,
+    tls: Option<ClientTls>,
 }
 
 type Stream = TokioIo<Either<TcpStream, TlsStream<TcpStream>>>;
@@ -55,7 +56,7 @@ impl Target {
 // === impl Connector ===
 
 impl Connector {
-    pub fn new(target: Arc<Target>, tls: Option<Arc<rustls::ClientConfig>>) -> Self {
+    pub fn new(target: Arc<Target>, tls: Option<ClientTls>) -> Self {
         Self { target, tls }
     }
 
@@ -64,7 +65,7 @@ impl Connector {
         stream.set_nodelay(true)?;
         let Some(tls) = self.tls else { return Ok(TokioIo::new(Either::Left(stream))) };
         let name = self.target.server_name.clone();
-        let stream = TlsConnector::from(tls).connect(name, stream).await?;
+        let stream = TlsConnector::from(tls.current()).connect(name, stream).await?;
         Ok(TokioIo::new(Either::Right(stream)))
     }
 }

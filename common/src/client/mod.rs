@@ -13,6 +13,8 @@ pub use self::error::{ClientError, SendError};
 
 use self::body::{ResponseBody, UnaryBody};
 use self::connect::{Connector, Target};
+use crate::auth::Credentials;
+use crate::net::tls::ClientTls;
 use crate::receive::status;
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderName, TE};
@@ -31,13 +33,15 @@ pub struct ClientSettings {
     pub endpoint: String,
     /// From [`net::tls::client_config`](crate::net::tls::client_config) with `h2` as ALPN; `None`
     /// is plain.
-    pub tls: Option<Arc<rustls::ClientConfig>>,
+    pub tls: Option<ClientTls>,
     /// The name to ask the server's certificate for, instead of the endpoint's host.
     pub server_name: Option<String>,
     /// What requests are compressed with.
     pub compression: Compression,
     /// Sent with every request.
     pub headers: Vec<(String, String)>,
+    /// Put into every request, beside the headers.
+    pub auth: Option<Arc<Credentials>>,
     /// Time for one export, with connecting.
     pub timeout: Duration,
 }
@@ -49,6 +53,7 @@ pub struct OtlpGrpcClient {
     channel: Channel,
     target: Arc<Target>,
     headers: HeaderMap,
+    auth: Option<Arc<Credentials>>,
     compression: Compression,
     timeout: Duration,
 }
@@ -77,6 +82,7 @@ impl ClientSettings {
             server_name: None,
             compression: Compression::None,
             headers: Vec::new(),
+            auth: None,
             timeout: Duration::from_secs(5),
         }
     }
@@ -108,6 +114,7 @@ impl OtlpGrpcClient {
             channel: endpoint.connect_with_connector_lazy(connector),
             target,
             headers,
+            auth: settings.auth,
             compression: settings.compression,
             timeout: settings.timeout,
         })
@@ -158,6 +165,9 @@ impl OtlpGrpcClient {
             *request.method_mut() = Method::POST;
             *request.uri_mut() = Uri::from_static(EXPORT);
             *request.headers_mut() = self.headers.clone();
+            if let Some(auth) = &self.auth {
+                auth.apply(request.headers_mut());
+            }
             let mut channel = self.channel.clone();
             let ready = std::future::poll_fn(|cx| channel.poll_ready(cx)).await;
             ready.map_err(|e| SendError::unreachable(&e))?;

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::auth::AuthRef;
 use super::endpoint;
 use super::item::Item;
 use super::queue::Queue;
@@ -24,6 +25,8 @@ pub struct OtlpClient {
     pub headers: Vec<(String, Secret)>,
     /// Limit of one attempt; zero = none. Default 5 s.
     pub timeout: Duration,
+    /// Whose credentials each request has.
+    pub auth: Option<AuthRef>,
     /// `retry_on_failure`.
     pub retry: Retry,
     /// `sending_queue`.
@@ -64,7 +67,7 @@ impl OtlpClient {
     }
 
     fn read_all_but_endpoint(r: &Reader<'_>, queue: fn(&Reader<'_>) -> Queue) -> Self {
-        r.refuse(&["auth", "middlewares"], "use headers, or tls.cert_file and tls.key_file");
+        r.refuse(&["middlewares"], "leave it out: there are no middlewares");
         r.refuse(&["authority"], "use tls.server_name_override");
         r.refuse(&["proxy_url"], "connect without a proxy");
         let inert = [
@@ -81,6 +84,7 @@ impl OtlpClient {
             compression: r.take("compression").and_then(|i| compression(&i)).unwrap_or(Gzip),
             headers: headers(r, "headers"),
             timeout: r.duration_or("timeout", Duration::from_secs(5)),
+            auth: AuthRef::read(r),
             retry: Retry::read(&r.map_or_empty("retry_on_failure")),
             queue: queue(&r.map_or_empty("sending_queue")),
         }
@@ -120,7 +124,7 @@ fn compression(item: &Item<'_>) -> Option<Compression> {
     }
 }
 
-/// Headers below `key`, as a mapping or as a list of `{name, value}`.
+/// `headers`, as a mapping or as a list of `{name, value}`.
 pub(super) fn headers(r: &Reader<'_>, key: &'static str) -> Vec<(String, Secret)> {
     let Some(item) = r.take(key) else { return Vec::new() };
     let mut found = Vec::new();

@@ -55,6 +55,7 @@ pub struct Component<'a> {
     diag: &'a Diag,
 }
 
+const NOT_USED: &str = "not used here: no traces pipeline of this tier has it";
 /// Longest type, as in the collector.
 const MAX_KIND: usize = 63;
 const MAX_NAME: usize = 1024;
@@ -143,29 +144,34 @@ impl<'a> Component<'a> {
     }
 
     /// Answers for a component that the tier does not read: a note if it is not needed or not
-    /// used, else an error that says what to do.
+    /// `used` by the tier's pipelines, else an error that says what to do.
     pub fn unsupported(&self, used: bool) {
         let kind = self.id.kind.as_str();
         match known::answer(self.section, kind) {
             Answer::NotNeeded(why) => self.note(&format!("accepted, not needed: {why}")),
-            Answer::Unknown => {
-                let what = format!("{kind:?} is not known");
-                let names = known::names(self.section);
-                let help = match suggest::nearest(kind, names.iter().copied()) {
-                    Some(near) => format!("did you mean {near:?}?"),
-                    None => format!("known {}: {}", self.section.name(), known::supported(self)),
-                };
-                self.key_error(&what, &help);
-            }
-            _ if !used => self.note("ignored: no traces pipeline uses it"),
-            Answer::Agent => {
-                let help = "keep it in your agent, which sends OTLP here";
-                self.key_error(&format!("{kind} is not supported"), help);
-            }
+            Answer::Unknown => self.unknown(used),
+            _ if !used => self.note(NOT_USED),
+            Answer::Agent(help) => self.key_error(&format!("{kind} is not supported"), help),
             Answer::NotYet(help) => self.key_error(&format!("{kind} is not supported yet"), help),
             Answer::Tier(help) => {
                 self.key_error(&format!("{kind} does not belong to this tier"), help);
             }
         }
+    }
+
+    /// A slip of the pen is an error wherever it is; a component of somebody's own only where it
+    /// is used.
+    fn unknown(&self, used: bool) {
+        let kind = self.id.kind.as_str();
+        let names = known::names(self.section);
+        let help = match suggest::nearest(kind, names.iter().copied()) {
+            Some(near) => format!("did you mean {near:?}?"),
+            None if !used => return self.note(NOT_USED),
+            None => {
+                let (here, section) = (known::supported(self), self.section.name());
+                format!("{section} here: {here}; otherwise, {}", known::remedy(self.section))
+            }
+        };
+        self.key_error(&format!("{kind:?} is not known"), &help);
     }
 }

@@ -61,13 +61,38 @@ pub enum Tier {
 
 const SIGNALS: [&str; 4] = ["traces", "metrics", "logs", "profiles"];
 
-/// The tier a configuration is for: a load balancer if one of its pipelines exports to
-/// `load_balancing`, else a sampler.
-pub fn detect_tier(document: &Document<'_>) -> Tier {
-    let balances = |r: &Reference| component::is_load_balancing(&r.id.kind);
-    match document.pipelines.iter().flat_map(|p| &p.exporters).any(balances) {
-        true => Tier::LoadBalancer,
-        false => Tier::Sampler,
+/// The tiers a configuration is for, by its traces pipelines; a sampler if there are none.
+pub fn detect_tiers(document: &Document<'_>) -> Vec<Tier> {
+    let tiers = document.pipelines.iter().map(Pipeline::tier);
+    let found: Vec<Tier> = [Tier::LoadBalancer, Tier::Sampler]
+        .into_iter()
+        .filter(|tier| tiers.clone().any(|t| t == *tier))
+        .collect();
+    if found.is_empty() { vec![Tier::Sampler] } else { found }
+}
+
+// === impl Tier ===
+
+impl Tier {
+    /// The command that runs it.
+    pub fn command(self) -> &'static str {
+        match self {
+            Self::LoadBalancer => "loadbalancer",
+            Self::Sampler => "sampler",
+        }
+    }
+}
+
+// === impl Pipeline ===
+
+impl Pipeline {
+    /// The tier it is for: a load balancer's pipeline exports to `load_balancing`.
+    pub fn tier(&self) -> Tier {
+        let balances = |r: &Reference| component::is_load_balancing(&r.id.kind);
+        match self.exporters.iter().any(balances) {
+            true => Tier::LoadBalancer,
+            false => Tier::Sampler,
+        }
     }
 }
 
@@ -83,10 +108,6 @@ impl<'a> Document<'a> {
         let exporters = section(Section::Exporters);
         let extensions = section(Section::Extensions);
         let connectors = section(Section::Connectors);
-        for connector in &connectors {
-            let help = "keep it in your agent, and write one pipeline without it here";
-            connector.key_error("connectors are not supported", help);
-        }
         if !r.has("service") {
             r.error("service", "is missing", "add service: {pipelines: {traces: ...}}");
         }
@@ -111,32 +132,88 @@ impl<'a> Document<'a> {
         };
         document.pipelines = document.read_pipelines(&service);
         document.check(&document.active, Section::Extensions);
+        for connector in &document.connectors {
+            connector.unsupported(document.uses(connector));
+        }
         Some(document)
     }
 
-    /// The one traces pipeline. Several are not supported yet: an error, as is none.
-    pub fn pipeline(&self) -> Option<&Pipeline> {
-        if let Some(second) = self.pipelines.get(1) {
-            let what = format!("service.pipelines.{}: a second traces pipeline", second.id);
-            let help = "is not supported yet: run one process for each pipeline";
-            self.diag.error(second.mark, what, help);
+    /// What `tier` has to do: its traces pipelines as one. They may differ in their receivers only;
+    /// anything else is an error, as is none. The other tier's pipelines are noted.
+    pub fn pipeline(&self, tier: Tier) -> Option<Pipeline> {
+        let (own, others): (Vec<_>, Vec<_>) = self.pipelines.iter().partition(|p| p.tier() == tier);
+        let Some((first, more)) = own.split_first() else {
+            self.no_pipeline(tier, others.first());
+            return None;
+        };
+        for other in &others {
+            let text = format!("not run here: it is for `tailgate {}`", other.tier().command());
+            self.diag.note(format!("service.pipelines.{}", other.id), &text);
         }
-        if self.pipelines.is_empty() && !self.diag.failed() {
-            let help = "add traces: {receivers: [otlp], exporters: [...]} below service.pipelines";
-            self.diag.error(self.mark, "service.pipelines: there is no traces pipeline", help);
+        let mut whole = Pipeline::clone(first);
+        for next in more {
+            let ids = |list: &[Reference]| list.iter().map(|r| r.id.clone()).collect::<Vec<_>>();
+            let same = ids(&next.exporters) == ids(&first.exporters)
+                && ids(&next.processors) == ids(&first.processors);
+            if !same {
+                let what = format!(
+                    "service.pipelines.{}: differs from {} in more than its receivers",
+                    next.id, first.id
+                );
+                let help = format!(
+                    "run one `tailgate {}` for each, or give both the same processors and exporters",
+                    tier.command()
+                );
+                self.diag.error(next.mark, what, &help);
+            }
+            let new = |r: &&Reference| !whole.receivers.iter().any(|have| have.id == r.id);
+            let new: Vec<_> = next.receivers.iter().filter(new).cloned().collect();
+            whole.receivers.extend(new);
         }
-        self.pipelines.first()
+        Some(whole)
+    }
+
+    fn no_pipeline(&self, tier: Tier, other: Option<&&Pipeline>) {
+        if self.diag.failed() {
+            return;
+        }
+        match other {
+            Some(other) => {
+                let what = format!(
+                    "service.pipelines.{}: is not for `tailgate {}`",
+                    other.id,
+                    tier.command()
+                );
+                let help = format!("start this file with `tailgate {}`", other.tier().command());
+                self.diag.error(other.mark, what, &help);
+            }
+            None => {
+                let help =
+                    "add traces: {receivers: [otlp], exporters: [...]} below service.pipelines";
+                self.diag.error(self.mark, "service.pipelines: there is no traces pipeline", help);
+            }
+        }
+    }
+
+    /// Whether one of `tier`'s own traces pipelines refers to the component.
+    pub fn used_by(&self, tier: Tier, component: &Component<'_>) -> bool {
+        self.uses_in(component, &|p: &Pipeline| p.tier() == tier)
     }
 
     /// Whether a traces pipeline or `service.extensions` refers to the component.
     pub fn uses(&self, component: &Component<'_>) -> bool {
+        self.uses_in(component, &|_| true)
+    }
+
+    fn uses_in(&self, component: &Component<'_>, which: &dyn Fn(&Pipeline) -> bool) -> bool {
         let named = |list: &[Reference]| list.iter().any(|r| r.id == component.id);
+        let mut pipelines = self.pipelines.iter().filter(|p| which(p));
         match component.section {
             Section::Extensions => named(&self.active),
-            Section::Receivers => self.pipelines.iter().any(|p| named(&p.receivers)),
-            Section::Processors => self.pipelines.iter().any(|p| named(&p.processors)),
-            Section::Exporters => self.pipelines.iter().any(|p| named(&p.exporters)),
-            Section::Connectors => false,
+            Section::Receivers => pipelines.any(|p| named(&p.receivers)),
+            Section::Processors => pipelines.any(|p| named(&p.processors)),
+            Section::Exporters => pipelines.any(|p| named(&p.exporters)),
+            Section::Connectors => pipelines.any(|p| named(&p.receivers) || named(&p.exporters)),
         }
     }
 
@@ -177,8 +254,12 @@ impl<'a> Document<'a> {
         match id.kind.as_str() {
             "traces" => {}
             "metrics" | "logs" | "profiles" => {
-                let what = format!("{} pipelines are not supported: only traces are", id.kind);
-                fail(&what, "keep it in your agent");
+                let text = format!(
+                    "not run here, only traces are: keep it in your agent or collector ({} that are \
+                     sent here are answered \"unimplemented\")",
+                    id.kind
+                );
+                self.diag.note(item.path.clone(), &text);
                 return None;
             }
             kind => {

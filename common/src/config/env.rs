@@ -1,9 +1,13 @@
-//! `${env:V}`, `${env:V:-default}`, `${V}` and `$$`, as the collector expands them.
+//! `${env:V}`, `${env:V:-default}`, `${V}`, `${file:path}`, `${yaml:text}` and `$$`, as the collector
+//! expands them.
 //!
 //! Like there, what is expanded is the values of the parsed tree, not the text: a variable cannot
 //! change the structure around it, and every value keeps its place in the file. A value that is
 //! one `${...}` and nothing else is read as YAML, so that a variable can hold a number or a list;
 //! a key of type string gets its text. Keys are never expanded.
+
+use std::fs::File;
+use std::io::Read;
 
 use super::error::Diag;
 use super::source::Mark;
@@ -112,10 +116,25 @@ impl Expander<'_> {
             None => ("env", body),
         };
         let at = || self.diag.source(mark).map_or(mark, |s| s.find(mark, uri));
-        if scheme != "env" {
-            let message = format!("{path}: ${{{scheme}:...}} is not supported yet");
-            self.diag.error(at(), message, "write the value here, or use ${env:NAME}");
-            return None;
+        match scheme {
+            "env" => {}
+            "file" => {
+                return match read_file(rest) {
+                    Ok(text) => Some(text),
+                    Err(why) => {
+                        let message = format!("{path}: {rest} {why}");
+                        self.diag.error(at(), message, "name a readable file of UTF-8 text");
+                        None
+                    }
+                };
+            }
+            "yaml" => return Some(rest.to_owned()),
+            _ => {
+                let message = format!("{path}: ${{{scheme}:...}} is not supported");
+                let help = "write the value here, or use ${env:NAME} or ${file:/path}";
+                self.diag.error(at(), message, help);
+                return None;
+            }
         }
         let (name, default) = match rest.split_once(":-") {
             Some((name, default)) => (name, Some(default)),
@@ -138,6 +157,20 @@ impl Expander<'_> {
             }
         }
     }
+}
+
+/// A file's text without the line feeds at its end, which secrets in files often have.
+fn read_file(path: &str) -> Result<String, String> {
+    let mut bytes = Vec::new();
+    let file = File::open(path).map_err(|e| format!("cannot be read: {e}"))?;
+    let read = file.take(MAX_EXPANDED as u64 + 1).read_to_end(&mut bytes);
+    read.map_err(|e| format!("cannot be read: {e}"))?;
+    if bytes.len() > MAX_EXPANDED {
+        return Err(format!("is larger than {} KiB", MAX_EXPANDED >> 10));
+    }
+    let mut text = String::from_utf8(bytes).map_err(|_| "is not UTF-8 text".to_owned())?;
+    text.truncate(text.trim_end_matches(['\n', '\r']).len());
+    Ok(text)
 }
 
 /// The first innermost `${...}` whose `$` is not escaped by another, as a byte range.

@@ -19,42 +19,123 @@ pub struct Input {
     pub(super) root: Node,
 }
 
+/// A text of YAML and what it is called.
+struct Text {
+    name: String,
+    text: String,
+    /// `a::b: c` stands for `a: {b: c}`.
+    nests: bool,
+}
+
+fn read_config(name: &str, env: &Env<'_>) -> Result<Text, ConfigErrors> {
+    let nests = true;
+    if let Some(text) = name.strip_prefix("yaml:") {
+        return Ok(Text { name: "--config yaml:".to_owned(), text: text.to_owned(), nests });
+    }
+    if let Some(variable) = name.strip_prefix("env:") {
+        let help = "set it to the text of a configuration";
+        let Some(text) = env(variable) else {
+            return Err(ConfigErrors::whole(name, "the variable is not set".to_owned(), help));
+        };
+        return Ok(Text { name: name.to_owned(), text, nests });
+    }
+    let scheme = name.split_once(':').map_or("", |(scheme, _)| scheme);
+    if matches!(scheme, "http" | "https" | "s3" | "secretsmanager" | "aesprovider") {
+        let help = "fetch it into a file beforehand";
+        return Err(ConfigErrors::whole(name, format!("{scheme}: is not supported"), help));
+    }
+    read_file(name.strip_prefix("file:").unwrap_or(name))
+}
+
+/// `a.b.c=value`, where value is YAML.
+fn read_setting(setting: &str) -> Result<Text, ConfigErrors> {
+    let name = format!("--set {}", setting.split('=').next().unwrap_or_default());
+    let fail = || {
+        let help = "write --set processors.tail_sampling.decision_wait=5s";
+        ConfigErrors::whole(&name, format!("{setting:?} is no key=value"), help)
+    };
+    let (key, value) = setting.split_once('=').filter(|(k, _)| !k.is_empty()).ok_or_else(fail)?;
+    let key = key.trim().replace('.', "::");
+    let quoted = key.replace('\\', "\\\\").replace('"', "\\\"");
+    Ok(Text { text: format!("\"{quoted}\": {value}"), name, nests: true })
+}
+
+/// At most 1 MiB of UTF-8.
+fn read_file(path: &str) -> Result<Text, ConfigErrors> {
+    let fail = |why: String, help: &str| ConfigErrors::whole(path, why, help);
+    let mut bytes = Vec::new();
+    File::open(path)
+        .and_then(|file| file.take(MAX_BYTES + 1).read_to_end(&mut bytes))
+        .map_err(|e| fail(format!("cannot be read: {e}"), "give a path with --config"))?;
+    if bytes.len() as u64 > MAX_BYTES {
+        return Err(fail("is larger than 1 MiB".to_owned(), "no configuration is as large"));
+    }
+    match String::from_utf8(bytes) {
+        Ok(text) => {
+            let text = text.strip_prefix('\u{feff}').unwrap_or(&text).to_owned();
+            Ok(Text { name: path.to_owned(), text, nests: false })
+        }
+        Err(_) => Err(fail("is not UTF-8 text".to_owned(), "save it as UTF-8")),
+    }
+}
+
 // === impl Input ===
 
 impl Input {
-    /// Reads the file at `path` (at most 1 MiB of UTF-8).
-    pub fn load(path: &str, env: &Env<'_>) -> Result<Self, ConfigErrors> {
-        let fail = |why: String, help: &str| ConfigErrors::whole(path, why, help);
-        let mut bytes = Vec::new();
-        File::open(path)
-            .and_then(|file| file.take(MAX_BYTES + 1).read_to_end(&mut bytes))
-            .map_err(|e| fail(format!("cannot be read: {e}"), "give a path with --config"))?;
-        if bytes.len() as u64 > MAX_BYTES {
-            return Err(fail("is larger than 1 MiB".to_owned(), "no configuration is as large"));
+    /// Reads and merges what `--config` and `--set` name, in this order, as the collector does:
+    /// mappings are merged, everything else is replaced by what comes later. A name is a path, or
+    /// `file:path`, `env:VARIABLE` or `yaml:text`; a setting is `a.b.c=value`.
+    pub fn load(
+        configs: &[String],
+        settings: &[String],
+        env: &Env<'_>,
+    ) -> Result<Self, ConfigErrors> {
+        let mut texts = Vec::new();
+        for name in configs {
+            texts.push(read_config(name, env)?);
         }
-        match String::from_utf8(bytes) {
-            Ok(text) => Self::parse(path, &text, env),
-            Err(_) => Err(fail("is not UTF-8 text".to_owned(), "save it as UTF-8")),
+        for setting in settings {
+            texts.push(read_setting(setting)?);
         }
+        Self::merge(&texts, env)
     }
 
     /// Parses `text`, which is reported as `name`.
     pub fn parse(name: &str, text: &str, env: &Env<'_>) -> Result<Self, ConfigErrors> {
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-        let diag = Diag::new(vec![Source::new(name, text)]);
-        match tree::parse(text, 0) {
-            Ok(mut root) => {
-                env::expand(&mut root, &diag, env);
-                Ok(Self { diag, root })
-            }
-            Err(e) => {
-                match e.at_key {
-                    true => diag.key_error(e.mark, e.message, e.help),
-                    false => diag.error(e.mark, e.message, e.help),
+        Self::merge(&[Text { name: name.to_owned(), text: text.to_owned(), nests: false }], env)
+    }
+
+    /// Each text's faults are found, not only the first text's.
+    fn merge(texts: &[Text], env: &Env<'_>) -> Result<Self, ConfigErrors> {
+        let sources = texts.iter().map(|t| Source::new(&*t.name, &t.text)).collect();
+        let diag = Diag::new(sources);
+        let mut root: Option<Node> = None;
+        for (text, source) in texts.iter().zip(0u16..) {
+            match tree::parse(&text.text, source) {
+                Ok(mut node) => {
+                    if text.nests {
+                        node.nest_keys();
+                    }
+                    match &mut root {
+                        None => root = Some(node),
+                        Some(root) => root.merge(node),
+                    }
                 }
-                Err(diag.errors().err().unwrap_or(ConfigErrors(Vec::new())))
+                Err(e) if e.at_key => diag.key_error(e.mark, e.message, e.help),
+                Err(e) => diag.error(e.mark, e.message, e.help),
             }
         }
+        diag.errors()?;
+        let Some(mut root) = root else {
+            return Err(ConfigErrors::whole(
+                "",
+                "there is no configuration".into(),
+                "give --config",
+            ));
+        };
+        env::expand(&mut root, &diag, env);
+        Ok(Self { diag, root })
     }
 
     /// The reader of the top level; an error if that is no mapping.

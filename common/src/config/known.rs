@@ -7,8 +7,8 @@ use super::component::{Component, Section};
 pub enum Answer {
     /// It does nothing that is not done here anyway.
     NotNeeded(&'static str),
-    /// It works on data before sampling, and that is the agent's part.
-    Agent,
+    /// It is the part of an agent or collector in front or behind; the text says what to do.
+    Agent(&'static str),
     /// It is planned; the text says what to do until then.
     NotYet(&'static str),
     /// The other tier reads it.
@@ -21,15 +21,27 @@ const TO_SAMPLER: &str = "start this file with `tailgate sampler`";
 const TO_BALANCER: &str = "start this file with `tailgate loadbalancer`";
 const BALANCER_ONLY: &str =
     "a load balancer exports to load_balancing only; without it, use `tailgate sampler`";
-const PLAIN_OTLP: &str = "use otlp_grpc";
-const FILES: &str = "queues are in memory: leave it out";
-const AUTH: &str = "use TLS with client certificates";
+const FILES: &str = "queues are in memory: take it out of service.extensions";
+const AUTH: &str = "use bearertokenauth, basicauth or TLS with client certificates";
+const FRONT: &str = "keep it in your agent, or a collector in front of this one, where spans can \
+    still be changed, and take it out of this pipeline";
+const RECEIVE: &str = "keep it in your agent, which sends OTLP here";
+const BEHIND: &str = "use otlp_grpc to a collector or agent that has it, or to the backend's own OTLP \
+    endpoint";
+const SPAN_METRICS: &str = "span metrics and graphs need all spans, and here only sampled ones come \
+    out: keep it in your agent, or a collector in front";
+const CONNECTOR: &str = "write one traces pipeline without it here; keep it in your agent";
+const EXTENSION: &str = "take it out of service.extensions";
+const SAMPLED_TWICE: &str =
+    "use a probabilistic policy of tail_sampling, so that whole traces stay";
 
 const RECEIVERS: &[&str] = &[
     "awscontainerinsightreceiver",
     "awsecscontainermetrics",
     "awsfirehose",
+    "awscloudwatch",
     "awsxray",
+    "azureeventhub",
     "carbon",
     "collectd",
     "datadog",
@@ -48,6 +60,7 @@ const RECEIVERS: &[&str] = &[
     "kubeletstats",
     "nop",
     "opencensus",
+    "otelarrow",
     "otlpjsonfile",
     "prometheus",
     "prometheus_simple",
@@ -107,14 +120,20 @@ const EXPORTERS: &[&str] = &[
     "dynatrace",
     "elasticsearch",
     "googlecloud",
+    "googlecloudpubsub",
+    "honeycombmarker",
     "influxdb",
+    "instana",
     "kafka",
     "loki",
     "opencensus",
     "opensearch",
+    "otelarrow",
     "prometheus",
     "prometheusremotewrite",
+    "prometheus_remote_write",
     "pulsar",
+    "rabbitmq",
     "sapm",
     "sentry",
     "signalfx",
@@ -124,10 +143,21 @@ const EXPORTERS: &[&str] = &[
     "zipkin",
 ];
 
-const AUTHENTICATORS: &[&str] =
-    &["asapclient", "azure_auth", "basicauth", "bearertokenauth", "googleclientauth"];
+const AUTHENTICATORS: &[&str] = &["asapclient", "azure_auth", "googleclientauth"];
 const MORE_AUTHENTICATORS: &[&str] =
     &["headers_setter", "oauth2client", "oidc", "oidcauth", "sigv4auth"];
+/// Processors that have nothing to do with spans.
+const METRICS_AND_LOGS: &[&str] = &[
+    "cumulativetodelta",
+    "deltatocumulative",
+    "deltatorate",
+    "interval",
+    "logdedup",
+    "logstransform",
+    "metricsgeneration",
+    "metricstarttime",
+    "metricstransform",
+];
 
 const EXTENSIONS: &[&str] = &[
     "awsproxy",
@@ -169,6 +199,8 @@ const EXTENSIONS_READ: &[&str] = &[
     "health_check_v2",
     "healthcheckv2",
     "opamp",
+    "bearertokenauth",
+    "basicauth",
 ];
 
 /// The answer for a type in a section.
@@ -179,25 +211,48 @@ pub(super) fn answer(section: Section, kind: &str) -> Answer {
             NotNeeded("requests are put together by the sending queue")
         }
         (Section::Processors, "groupbytrace") => NotNeeded("tail_sampling holds whole traces"),
+        (Section::Processors, "probabilistic_sampler") => Agent(SAMPLED_TWICE),
+        (Section::Processors, "spanmetrics" | "servicegraph") => Agent(SPAN_METRICS),
+        (Section::Processors, kind) if has(METRICS_AND_LOGS, kind) => {
+            Agent("it works on metrics or logs: take it out of this pipeline")
+        }
         (Section::Processors, "tail_sampling") => Tier(TO_SAMPLER),
         (Section::Exporters, "load_balancing" | "loadbalancing") => Tier(TO_BALANCER),
         (Section::Exporters, "awsxray" | "otlp_grpc" | "otlp" | "file" | "debug" | "nop") => {
             Tier(BALANCER_ONLY)
         }
-        (Section::Exporters, "otlp_http" | "otlphttp") => NotYet(PLAIN_OTLP),
+        (Section::Exporters, "otlp_http" | "otlphttp") => NotYet("use otlp_grpc"),
         (Section::Exporters, "logging") => NotYet("use debug, its name since v0.86"),
         (Section::Exporters, "jaeger") => NotYet("use otlp_grpc: Jaeger takes OTLP"),
         (Section::Extensions, "zpages") => NotNeeded("see tailgate.admin"),
         (Section::Extensions, "pprof") => NotNeeded("this is not a Go program"),
         (Section::Extensions, "memory_ballast") => NotNeeded("there is no garbage collector"),
+        (Section::Extensions, "sigv4auth") => NotYet("use awsxray, which signs by itself"),
+        (Section::Extensions, "headers_setter") => NotYet("use the exporter's headers"),
         (Section::Extensions, "file_storage") => NotYet(FILES),
         (Section::Extensions, "health_check_v2" | "healthcheckv2") => NotYet("use health_check"),
         (Section::Extensions, "opamp") => NotYet("leave it out of service.extensions"),
         (Section::Extensions, k) if has(AUTHENTICATORS, k) || has(MORE_AUTHENTICATORS, k) => {
             NotYet(AUTH)
         }
-        (section, kind) if has(agents(section), kind) => Agent,
+        (
+            Section::Connectors,
+            "spanmetrics" | "servicegraph" | "span_metrics" | "service_graph",
+        ) => Agent(SPAN_METRICS),
+        (Section::Connectors, _) => Agent(CONNECTOR),
+        (section, kind) if has(agents(section), kind) => Agent(remedy(section)),
         _ => Unknown,
+    }
+}
+
+/// What to do about a component of another collector.
+pub(super) fn remedy(section: Section) -> &'static str {
+    match section {
+        Section::Receivers => RECEIVE,
+        Section::Processors => FRONT,
+        Section::Exporters => BEHIND,
+        Section::Extensions => EXTENSION,
+        Section::Connectors => CONNECTOR,
     }
 }
 

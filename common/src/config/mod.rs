@@ -8,6 +8,7 @@
 //!
 //! Results are plain structs with the collector's defaults filled in.
 
+mod auth;
 mod client;
 mod component;
 mod connections;
@@ -21,6 +22,7 @@ mod input;
 mod item;
 mod known;
 mod memory;
+mod merge;
 mod queue;
 mod reader;
 mod receiver;
@@ -37,10 +39,11 @@ mod tree;
 #[cfg(test)]
 mod tests;
 
+pub use auth::{AuthRef, Authenticator};
 pub use client::{Compression, OtlpClient};
 pub use component::{Component, ComponentId, Reference, Section, is_load_balancing};
 pub use connections::{Cors, GrpcKeepalive, HttpConnections};
-pub use document::{Document, Pipeline, Tier, detect_tier};
+pub use document::{Document, Pipeline, Tier, detect_tiers};
 pub use duration::parse as parse_duration;
 pub use endpoint::is_host_port;
 pub use env::Env;

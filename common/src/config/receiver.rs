@@ -1,5 +1,6 @@
 //! `receivers.otlp`: what listens.
 
+use super::auth::AuthRef;
 use super::client::headers;
 use super::connections::{Cors, GrpcKeepalive, HttpConnections};
 use super::endpoint;
@@ -7,6 +8,7 @@ use super::reader::Reader;
 use super::secret::Secret;
 use super::tls::ServerTls;
 use crate::peer::MAX_FRAGMENT;
+use crate::receive::Encoding;
 
 /// `receivers.otlp`. At least one protocol is there.
 #[derive(Clone, Debug, PartialEq)]
@@ -28,6 +30,8 @@ pub struct GrpcServer {
     pub max_recv_msg_bytes: usize,
     /// Requests at a time on one connection; 0 = the server's own limit.
     pub max_concurrent_streams: u32,
+    /// Who checks clients.
+    pub auth: Option<AuthRef>,
     /// `keepalive.server_parameters`.
     pub keepalive: GrpcKeepalive,
 }
@@ -43,6 +47,13 @@ pub struct HttpServer {
     pub max_request_body_bytes: usize,
     /// Path of traces; default `/v1/traces`.
     pub traces_url_path: String,
+    /// Paths of metrics and logs, which are refused with a remedy; default `/v1/metrics`,
+    /// `/v1/logs`.
+    pub other_url_paths: [String; 2],
+    /// Who checks clients.
+    pub auth: Option<AuthRef>,
+    /// Encodings that are taken.
+    pub encodings: Vec<Encoding>,
     /// Timeouts and `keepalive`.
     pub connections: HttpConnections,
     /// `cors`, if it is configured.
@@ -54,8 +65,7 @@ pub struct HttpServer {
 const MIB: i64 = 1 << 20;
 /// A message of 4 GiB is beyond what the wire offsets (32 bits) can address.
 const MAX_MIB: i64 = 4095;
-const AUTH_HELP: &str = "use tls.client_ca_file to let in known clients only";
-const IDLE_HELP: &str = "has no effect yet";
+const MIDDLEWARES_HELP: &str = "leave it out: there are no middlewares";
 const METADATA: &str = "not needed: nothing here reads client metadata";
 
 // === impl OtlpReceiver ===
@@ -82,7 +92,7 @@ impl OtlpReceiver {
 
 impl GrpcServer {
     fn read(r: &Reader<'_>, members: bool) -> Self {
-        r.refuse(&["auth", "middlewares"], AUTH_HELP);
+        r.refuse(&["middlewares"], MIDDLEWARES_HELP);
         r.accept(
             &["read_buffer_size", "write_buffer_size"],
             "has no effect: sizes are chosen here",
@@ -100,6 +110,7 @@ impl GrpcServer {
             tls: r.map("tls").and_then(|tls| ServerTls::read(&tls)),
             max_recv_msg_bytes: max as usize,
             max_concurrent_streams: streams.unwrap_or(0) as u32,
+            auth: AuthRef::read(r),
             keepalive: GrpcKeepalive::read(&r.map_or_empty("keepalive")),
         }
     }
@@ -109,29 +120,56 @@ impl GrpcServer {
 
 impl HttpServer {
     fn read(r: &Reader<'_>, members: bool) -> Self {
-        r.refuse(&["auth", "middlewares"], AUTH_HELP);
+        r.refuse(&["middlewares"], MIDDLEWARES_HELP);
         r.accept(&["include_metadata"], METADATA);
-        r.accept(&["compression_algorithms"], IDLE_HELP);
-        r.accept(&["metrics_url_path", "logs_url_path"], "has no effect: only traces are taken");
         let max = match r.typed("max_request_body_size").and_then(|i| i.integer(0, MAX_MIB * MIB)) {
             None | Some(0) => 20 * MIB,
             Some(bytes) => bytes,
         };
         check_fits(r, "max_request_body_size", max, members, MAX_FRAGMENT as i64);
-        let mut traces_url_path = r.string_or("traces_url_path", "/v1/traces");
-        if !traces_url_path.starts_with('/') {
-            traces_url_path.insert(0, '/');
-        }
         Self {
             endpoint: door(r, "localhost:4318"),
             tls: r.map("tls").and_then(|tls| ServerTls::read(&tls)),
             max_request_body_bytes: max as usize,
-            traces_url_path,
+            traces_url_path: url_path(r, "traces_url_path", "/v1/traces"),
+            other_url_paths: [
+                url_path(r, "metrics_url_path", "/v1/metrics"),
+                url_path(r, "logs_url_path", "/v1/logs"),
+            ],
+            auth: AuthRef::read(r),
+            encodings: encodings(r),
             connections: HttpConnections::read(r),
             cors: r.map("cors").map(|cors| Cors::read(&cors)),
             response_headers: headers(r, "response_headers"),
         }
     }
+}
+
+fn url_path(r: &Reader<'_>, key: &'static str, default: &str) -> String {
+    let mut path = r.string_or(key, default);
+    if !path.starts_with('/') {
+        path.insert(0, '/');
+    }
+    path
+}
+
+/// The encodings that `compression_algorithms` names; all without it.
+fn encodings(r: &Reader<'_>) -> Vec<Encoding> {
+    if !r.has("compression_algorithms") {
+        return Encoding::ALL.to_vec();
+    }
+    let mut found = Vec::new();
+    for item in r.list("compression_algorithms") {
+        let Some(name) = item.string() else { continue };
+        match Encoding::of_http(name.as_bytes()) {
+            Some(encoding) => found.push(encoding),
+            None => item.error(
+                &format!("{name:?} is no compression that is taken"),
+                "use gzip, zstd, zlib, deflate, snappy, x-snappy-framed, lz4 or \"\" for none",
+            ),
+        }
+    }
+    found
 }
 
 /// What a client may send has to fit through to a sampler; `most` is in the key's unit.
@@ -172,7 +210,8 @@ fn door(r: &Reader<'_>, default: &str) -> String {
 /// The keys that every HTTP server of the collector has, where they do nothing.
 pub(super) fn http_server_keys(r: &Reader<'_>) {
     r.take("transport").and_then(|item| item.choice(&["", "tcp", "tcp4", "tcp6"]));
-    r.refuse(&["auth", "middlewares"], AUTH_HELP);
+    r.refuse(&["auth"], "bind it to an address that only its readers reach");
+    r.refuse(&["middlewares"], MIDDLEWARES_HELP);
     r.refuse(&["cors"], "browsers have no business here");
     r.accept(&["include_metadata"], METADATA);
     let inert = [
@@ -185,5 +224,5 @@ pub(super) fn http_server_keys(r: &Reader<'_>) {
         "keep_alives_enabled",
         "keepalive",
     ];
-    r.accept(&inert, IDLE_HELP);
+    r.accept(&inert, "has no effect");
 }

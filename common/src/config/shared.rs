@@ -1,7 +1,8 @@
 //! The parts that both tiers read the same way.
 
+use super::auth::{self, Authenticator};
 use super::component::{Component, ComponentId, Reference};
-use super::document::{Document, Pipeline};
+use super::document::{Document, Pipeline, Tier};
 use super::health::HealthCheck;
 use super::memory::MemoryLimiter;
 use super::receiver::OtlpReceiver;
@@ -24,6 +25,8 @@ pub struct Shared {
     pub receivers: Vec<Named<OtlpReceiver>>,
     /// The pipeline's `memory_limiter`, if it has one.
     pub memory_limiter: Option<MemoryLimiter>,
+    /// The authenticators that are defined.
+    pub authenticators: Vec<Named<Authenticator>>,
     /// `health_check`, if it is listed in `service.extensions`.
     pub health_check: Option<HealthCheck>,
     /// `service.telemetry`.
@@ -39,6 +42,7 @@ impl Shared {
     /// of those and says whether it was.
     pub fn read<'a>(
         document: &Document<'a>,
+        tier: Tier,
         pipeline: Option<&Pipeline>,
         mut own: impl FnMut(&Component<'a>) -> bool,
     ) -> Self {
@@ -47,7 +51,7 @@ impl Shared {
         for component in &document.receivers {
             match component.id.kind.as_str() {
                 "otlp" => receivers.extend(named(component, |r| OtlpReceiver::read(r, members))),
-                _ => component.unsupported(document.uses(component)),
+                _ => component.unsupported(document.used_by(tier, component)),
             }
         }
         let mut limiters = Vec::new();
@@ -55,20 +59,30 @@ impl Shared {
             match component.id.kind.as_str() {
                 "memory_limiter" => limiters.extend(named(component, MemoryLimiter::read)),
                 _ if own(component) => {}
-                _ => component.unsupported(document.uses(component)),
+                _ => component.unsupported(document.used_by(tier, component)),
             }
         }
         let mut health = Vec::new();
+        let mut authenticators = Vec::new();
         for component in &document.extensions {
             match component.id.kind.as_str() {
                 "health_check" => health.extend(named(component, HealthCheck::read)),
+                kind if auth::is_read(kind) => authenticators.extend(auth::read(component)),
                 _ => component.unsupported(document.uses(component)),
+            }
+        }
+        for receiver in &receivers {
+            let grpc = receiver.config.grpc.as_ref().and_then(|grpc| grpc.auth.as_ref());
+            let http = receiver.config.http.as_ref().and_then(|http| http.auth.as_ref());
+            for reference in grpc.into_iter().chain(http) {
+                reference.check(document, true, &authenticators);
             }
         }
         let processors = pipeline.map_or(&[][..], |p| &p.processors);
         Self {
             receivers: in_order(receivers, pipeline.map_or(&[][..], |p| &p.receivers)),
             memory_limiter: in_order(limiters, processors).into_iter().next().map(|n| n.config),
+            authenticators,
             health_check: in_order(health, &document.active).into_iter().next().map(|n| n.config),
             telemetry: document.telemetry.clone(),
             tailgate: document.tailgate.clone(),

@@ -57,6 +57,9 @@ pub struct InternalTls {
     pub key_file: std::path::PathBuf,
     /// Name to check instead of the host that was dialled; empty = the host.
     pub server_name_override: String,
+    /// Names of which the other side's certificate must have one when it connects; none: any of
+    /// the authorities' clients.
+    pub allowed_client_names: Vec<String>,
 }
 
 /// Members of a fleet; each slot ranks all of them.
@@ -154,6 +157,7 @@ impl Internal {
 impl InternalTls {
     fn read(r: &Reader<'_>) -> Option<Self> {
         let server_name_override = r.string_or("server_name_override", "");
+        let allowed_client_names = r.strings("allowed_client_names");
         let ca_file = path(r, "ca_file");
         let (Some(cert_file), Some(key_file)) = tls::pair(r) else {
             if !r.has("cert_file") && !r.has("key_file") {
@@ -165,7 +169,7 @@ impl InternalTls {
             r.error("ca_file", "is missing", "give ca_file, cert_file and key_file");
             return None;
         };
-        Some(Self { ca_file, cert_file, key_file, server_name_override })
+        Some(Self { ca_file, cert_file, key_file, server_name_override, allowed_client_names })
     }
 }
 

@@ -1,8 +1,10 @@
 //! The collector's `tls` blocks. Files are named here and read when they are needed.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use super::reader::Reader;
+use crate::reload::DEFAULT_INTERVAL;
 
 /// A version of TLS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -22,10 +24,16 @@ pub struct ServerTls {
     pub key_file: PathBuf,
     /// PEM file with the authorities of clients; if given, clients must present a certificate.
     pub client_ca_file: Option<PathBuf>,
+    /// DNS names or addresses of which a client's certificate must have one; none: any client of
+    /// the authorities. Not a key of the collector.
+    pub allowed_client_names: Vec<String>,
     /// The least version taken.
     pub min_version: TlsVersion,
     /// The highest version taken.
     pub max_version: TlsVersion,
+    /// How often the files are looked at (`reload_interval`); default 10 s, where the collector
+    /// never does.
+    pub reload: Duration,
 }
 
 /// `tls` of something that connects.
@@ -37,6 +45,8 @@ pub struct ClientTls {
     pub insecure_skip_verify: bool,
     /// PEM file with the authorities to trust; the system's if not given.
     pub ca_file: Option<PathBuf>,
+    /// The system's authorities are trusted as well; default false.
+    pub include_system_roots: bool,
     /// PEM file with the client's certificate chain; together with `key_file`.
     pub cert_file: Option<PathBuf>,
     /// PEM file with the client's private key.
@@ -47,6 +57,9 @@ pub struct ClientTls {
     pub min_version: TlsVersion,
     /// The highest version taken.
     pub max_version: TlsVersion,
+    /// How often the files are looked at (`reload_interval`); default 10 s, where the collector
+    /// never does.
+    pub reload: Duration,
 }
 
 const PEM_HELP: &str = "put the PEM text into a file and name it with the `_file` key";
@@ -56,9 +69,19 @@ const PEM_HELP: &str = "put the PEM text into a file and name it with the `_file
 impl ServerTls {
     /// Reads a `tls` block; `None` after an error.
     pub(super) fn read(r: &Reader<'_>) -> Option<Self> {
-        let (min_version, max_version) = common(r);
-        r.accept(&["ca_file", "client_ca_file_reload"], "has no effect on a listener yet");
+        let (min_version, max_version, reload) = common(r);
+        r.accept(
+            &["ca_file"],
+            "has no effect on a listener, as in the collector: see client_ca_file",
+        );
+        r.accept(&["include_system_ca_certs_pool"], "has no effect on a listener");
+        r.accept(&["client_ca_file_reload"], "not needed: all files are looked at again");
         let client_ca_file = path(r, "client_ca_file");
+        let allowed_client_names = r.strings("allowed_client_names");
+        if !allowed_client_names.is_empty() && client_ca_file.is_none() {
+            let help = "give client_ca_file, so that clients have to show a certificate";
+            r.error("allowed_client_names", "needs an authority to believe", help);
+        }
         let (cert_file, key_file) = pair(r);
         let (Some(cert_file), Some(key_file)) = (cert_file, key_file) else {
             if !r.has("cert_file") && !r.has("key_file") {
@@ -67,7 +90,15 @@ impl ServerTls {
             }
             return None;
         };
-        Some(Self { cert_file, key_file, client_ca_file, min_version, max_version })
+        Some(Self {
+            cert_file,
+            key_file,
+            client_ca_file,
+            allowed_client_names,
+            min_version,
+            max_version,
+            reload,
+        })
     }
 }
 
@@ -76,17 +107,19 @@ impl ServerTls {
 impl ClientTls {
     /// Reads a `tls` block; defaults if it is empty.
     pub(super) fn read(r: &Reader<'_>) -> Self {
-        let (min_version, max_version) = common(r);
+        let (min_version, max_version, reload) = common(r);
         let (cert_file, key_file) = pair(r);
         Self {
             insecure: r.bool_or("insecure", false),
             insecure_skip_verify: r.bool_or("insecure_skip_verify", false),
             ca_file: path(r, "ca_file"),
+            include_system_roots: r.bool_or("include_system_ca_certs_pool", false),
             cert_file,
             key_file,
             server_name_override: r.string_or("server_name_override", ""),
             min_version,
             max_version,
+            reload,
         }
     }
 }
@@ -107,21 +140,20 @@ pub(super) fn pair(r: &Reader<'_>) -> (Option<PathBuf>, Option<PathBuf>) {
     (cert, key)
 }
 
-fn common(r: &Reader<'_>) -> (TlsVersion, TlsVersion) {
+fn common(r: &Reader<'_>) -> (TlsVersion, TlsVersion, Duration) {
     r.refuse(&["ca_pem", "cert_pem", "key_pem"], PEM_HELP);
     r.refuse(
         &["cipher_suites", "curve_preferences"],
         "leave it out: the choice is modern and safe",
     );
     r.refuse(&["tpm"], "use key_file");
-    r.accept(&["reload_interval"], "has no effect yet: certificates are read at start");
-    r.accept(&["include_system_ca_certs_pool"], "has no effect yet");
     let min = version(r, "min_version").unwrap_or(TlsVersion::V12);
     let max = version(r, "max_version").unwrap_or(TlsVersion::V13);
     if min > max {
         r.error("max_version", "is below min_version", "raise it or leave it out");
     }
-    (min, max)
+    let reload = r.duration_or("reload_interval", Duration::ZERO);
+    (min, max, if reload.is_zero() { DEFAULT_INTERVAL } else { reload })
 }
 
 fn version(r: &Reader<'_>, key: &'static str) -> Option<TlsVersion> {

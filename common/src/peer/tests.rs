@@ -16,7 +16,7 @@ use super::stream::{FrameReader, FrameWriter, Gate, Incoming};
 use super::*;
 use crate::clock::{ManualClock, SystemClock};
 use crate::limit::ByteBudget;
-use crate::net::Listener;
+use crate::net::{Listener, tls};
 
 /// Remembers what came. A fragment that begins with `s` is never answered; one with `w` when
 /// `release` is given.
@@ -365,26 +365,28 @@ async fn frames_survive_any_cut() {
 #[tokio::test]
 async fn the_protocol_runs_over_tls() {
     let made = rcgen::generate_simple_self_signed(["sampler-0".to_owned()]).unwrap();
-    let key = rustls::pki_types::PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let ours = rustls::ServerConfig::builder_with_provider(provider.clone());
-    let ours = ours.with_safe_default_protocol_versions().unwrap().with_no_client_auth();
-    let ours = ours.with_single_cert(vec![made.cert.der().clone()], key).unwrap();
-    let mut roots = rustls::RootCertStore::empty();
-    roots.add(made.cert.der().clone()).unwrap();
-    let theirs = rustls::ClientConfig::builder_with_provider(provider);
-    let theirs = theirs.with_safe_default_protocol_versions().unwrap();
-    let theirs = theirs.with_root_certificates(roots).with_no_client_auth();
+    let dir = tempfile::tempdir().unwrap();
+    let file = |name: &str, text: String| {
+        std::fs::write(dir.path().join(name), text).unwrap();
+        dir.path().join(name)
+    };
+    let cert_file = file("cert.pem", made.cert.pem());
+    let ours = tls::ServerFiles {
+        cert_file: cert_file.clone(),
+        key_file: file("key.pem", made.signing_key.serialize_pem()),
+        ..tls::ServerFiles::default()
+    };
+    let theirs = tls::ClientFiles { ca_file: Some(cert_file), ..tls::ClientFiles::default() };
 
     let listener = Listener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().to_string();
     let me = identity(Role::Sampler, "sampler-0", "secret");
     let server = ServerOptions::new(me, ByteBudget::new(64 << 20), ByteBudget::new(1 << 20));
-    let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(ours));
+    let acceptor = tls::server_config(&ours, &[]).unwrap();
     let server = PeerServer::new(listener, acceptor, Holder::default(), server);
     tokio::spawn(server.run(CancellationToken::new()));
-    let connector = Arc::new(theirs).into();
-    let to = TlsTo { connector, name: "sampler-0".try_into().unwrap() };
+    let tls = tls::client_config(&theirs, &[]).unwrap();
+    let to = TlsTo { tls, name: "sampler-0".try_into().unwrap() };
     let client = PeerClient::spawn(options(&address, "sampler-0", "secret"), to);
     until("connected", || client.is_connected()).await;
     for len in [10, 20_000, 3 << 20] {

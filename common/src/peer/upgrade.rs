@@ -8,6 +8,8 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
+use crate::net::tls::{ClientTls, ServerTls};
+
 /// Makes a stream out of a fresh TCP connection.
 pub trait Upgrade: Send + Sync + 'static {
     /// What comes out.
@@ -25,7 +27,7 @@ pub struct Plain;
 #[derive(Clone)]
 pub struct TlsTo {
     /// Trusted roots, and a certificate of one's own for mutual TLS.
-    pub connector: TlsConnector,
+    pub tls: ClientTls,
     /// The name the server's certificate must have.
     pub name: ServerName<'static>,
 }
@@ -38,11 +40,11 @@ impl Upgrade for Plain {
     }
 }
 
-impl Upgrade for TlsAcceptor {
+impl Upgrade for ServerTls {
     type Stream = tokio_rustls::server::TlsStream<TcpStream>;
 
     async fn upgrade(&self, tcp: TcpStream) -> io::Result<Self::Stream> {
-        self.accept(tcp).await
+        TlsAcceptor::from(self.current()).accept(tcp).await
     }
 }
 
@@ -50,6 +52,6 @@ impl Upgrade for TlsTo {
     type Stream = tokio_rustls::client::TlsStream<TcpStream>;
 
     async fn upgrade(&self, tcp: TcpStream) -> io::Result<Self::Stream> {
-        self.connector.connect(self.name.clone(), tcp).await
+        TlsConnector::from(self.tls.current()).connect(self.name.clone(), tcp).await
     }
 }

@@ -1,7 +1,7 @@
 //! From a request to the handler of its protocol.
 
 use super::response::ReplyBody;
-use super::settings::{Serves, Shared};
+use super::settings::{HttpServes, Serves, Shared};
 use super::{Cors, Ingest, grpc, http as otlp_http};
 use crate::limit::Permit;
 use bytes::Bytes;
@@ -19,9 +19,9 @@ pub(super) async fn dispatch<I: Ingest>(
     let in_flight = shared.stats.request();
     let (mut response, permit) = match (&shared.settings.serves, is_grpc(&request)) {
         (Serves::Grpc, true) => grpc::handle(&shared, request).await,
-        (Serves::Http { traces_path }, false) => over_http(&shared, traces_path, request).await,
+        (Serves::Http(serves), false) => over_http(&shared, serves, request).await,
         (Serves::Grpc, false) => (wrong_port("OTLP/gRPC", "HTTP", 4318), None),
-        (Serves::Http { .. }, true) => (wrong_port("OTLP/HTTP", "gRPC", 4317), None),
+        (Serves::Http(_), true) => (wrong_port("OTLP/HTTP", "gRPC", 4317), None),
     };
     response.body_mut().hold(in_flight, permit);
     Ok(response)
@@ -30,13 +30,13 @@ pub(super) async fn dispatch<I: Ingest>(
 /// OTLP/HTTP, and what browsers and configuration want around it.
 async fn over_http<I: Ingest>(
     shared: &Shared<I>,
-    traces_path: &str,
+    serves: &HttpServes,
     request: Request<Incoming>,
 ) -> (Response<ReplyBody>, Option<Permit>) {
     let cors = shared.settings.cors.as_deref();
     let preflight = Cors::is_preflight(request.method(), request.headers());
     let (mut response, permit) = match cors {
-        None => otlp_http::handle(shared, traces_path, request).await,
+        None => otlp_http::handle(shared, serves, request).await,
         // A browser asks without credentials, so this comes before they are checked.
         Some(cors) if preflight => {
             let mut response = Response::new(ReplyBody::default());
@@ -47,7 +47,7 @@ async fn over_http<I: Ingest>(
         }
         Some(cors) => {
             let origin = cors.allowed(request.headers());
-            let mut answer = otlp_http::handle(shared, traces_path, request).await;
+            let mut answer = otlp_http::handle(shared, serves, request).await;
             cors.mark(origin, answer.0.headers_mut());
             answer
         }

@@ -9,7 +9,7 @@ use super::decompress::{Encoding, unpack};
 use super::reply::{Code, Refusal, Reply};
 use super::response::ReplyBody;
 use super::settings::Shared;
-use super::{Ingest, Transport, status};
+use super::{Ingest, Signal, Transport, health, status};
 use crate::limit::Permit;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
@@ -17,9 +17,9 @@ use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderName};
 use http::{HeaderMap, HeaderValue, Request, Response};
 use hyper::body::Incoming;
+use std::time::Duration;
 
 const EXPORT: &str = "/opentelemetry.proto.collector.trace.v1.TraceService/Export";
-const TRACE_SERVICE: &str = "/opentelemetry.proto.collector.trace.v1.TraceService/";
 const OTHER_SIGNALS: &str = "/opentelemetry.proto.collector.";
 
 const GRPC: HeaderValue = HeaderValue::from_static("application/grpc");
@@ -28,7 +28,7 @@ const GRPC_ACCEPT_ENCODING: HeaderName = HeaderName::from_static("grpc-accept-en
 const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
 const GRPC_MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
 const GRPC_DETAILS: HeaderName = HeaderName::from_static("grpc-status-details-bin");
-const OUR_ENCODINGS: HeaderValue = HeaderValue::from_static("identity,gzip,zstd");
+const OUR_ENCODINGS: HeaderValue = HeaderValue::from_static("identity,gzip,snappy,zstd");
 
 /// A message with an empty `partial_success`: not compressed, two bytes.
 const HELD: &[u8] = &[0, 0, 0, 0, 2, 0x0a, 0];
@@ -40,10 +40,25 @@ pub(super) async fn handle<I: Ingest>(
     shared: &Shared<I>,
     request: Request<Incoming>,
 ) -> (Response<ReplyBody>, Option<Permit>) {
-    let (reply, permit) = match receive(shared, request).await {
-        Ok((body, permit)) if body.is_empty() => (Reply::Held, Some(permit)),
-        Ok((body, permit)) => (shared.ingest.ingest(body, Transport::Grpc).await, Some(permit)),
-        Err(refusal) => (Reply::Refused(refusal), None),
+    if matches!(request.uri().path(), health::CHECK | health::WATCH) {
+        let answer = health::handle(shared, request).await;
+        return (answer.unwrap_or_else(|refusal| refused(&refusal)), None);
+    }
+    let within = request.headers().get("grpc-timeout").and_then(timeout);
+    let answered = async {
+        match receive(shared, request).await {
+            Ok((body, permit)) if body.is_empty() => (Reply::Held, Some(permit)),
+            Ok((body, permit)) => (shared.ingest.ingest(body, Transport::Grpc).await, Some(permit)),
+            Err(refusal) => (Reply::Refused(refusal), None),
+        }
+    };
+    let (reply, permit) = match within {
+        None => answered.await,
+        // The client has given up by then; the answer is for what is between us.
+        Some(within) => tokio::time::timeout(within, answered).await.unwrap_or_else(|_| {
+            let message = format!("no outcome within the client's {} ms", within.as_millis());
+            (Reply::Refused(Refusal::new(Code::DeadlineExceeded, message)), None)
+        }),
     };
     let response = match reply {
         Reply::Held => {
@@ -62,14 +77,34 @@ pub(super) async fn handle<I: Ingest>(
     (response, permit)
 }
 
+/// `grpc-timeout`: at most eight digits and a unit; what is no timeout is none.
+fn timeout(value: &HeaderValue) -> Option<Duration> {
+    let (unit, digits) = value.as_bytes().split_last()?;
+    if digits.is_empty() || digits.len() > 8 || !digits.iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    let n: u64 = std::str::from_utf8(digits).ok()?.parse().ok()?;
+    Some(match unit {
+        b'H' => Duration::from_secs(n * 3600),
+        b'M' => Duration::from_secs(n * 60),
+        b'S' => Duration::from_secs(n),
+        b'm' => Duration::from_millis(n),
+        b'u' => Duration::from_micros(n),
+        b'n' => Duration::from_nanos(n),
+        _ => return None,
+    })
+}
+
 /// The request's message, decompressed, and the permit for it.
 async fn receive<I>(
     shared: &Shared<I>,
     request: Request<Incoming>,
 ) -> Result<(Bytes, Permit), Refusal> {
-    if request.uri().path() != EXPORT {
-        return Err(unknown_method(request.uri().path()));
+    let path = request.uri().path();
+    if path != EXPORT {
+        return Err(unknown_method(shared, path));
     }
+    shared.authenticate(request.headers())?;
     shared.admit()?;
     let encoding = encoding(request.headers())?;
     let body = shared.body(request.into_body());
@@ -107,33 +142,35 @@ async fn message<I>(
 }
 
 fn encoding(headers: &HeaderMap) -> Result<Encoding, Refusal> {
-    match headers.get(GRPC_ENCODING).map(HeaderValue::as_bytes) {
-        None | Some(b"identity") => Ok(Encoding::Identity),
-        Some(b"gzip") => Ok(Encoding::Gzip),
-        Some(b"zstd") => Ok(Encoding::Zstd),
-        Some(other) => {
-            let other = String::from_utf8_lossy(other);
-            let message = format!("grpc-encoding {other} is not known here; use gzip or zstd");
-            Err(Refusal::new(Code::Unimplemented, message))
-        }
-    }
+    let Some(name) = headers.get(GRPC_ENCODING) else { return Ok(Encoding::Identity) };
+    Encoding::of_grpc(name.as_bytes()).ok_or_else(|| {
+        let name: String = String::from_utf8_lossy(name.as_bytes()).chars().take(32).collect();
+        let message = format!("grpc-encoding {name} is not known here; use gzip, snappy or zstd");
+        Refusal::new(Code::Unimplemented, message)
+    })
 }
 
-fn unknown_method(path: &str) -> Refusal {
-    let message = if path.starts_with(OTHER_SIGNALS) && !path.starts_with(TRACE_SERVICE) {
-        format!("{path}: this gateway takes traces only; keep metrics and logs in your agent")
-    } else {
-        format!("{path}: unknown method; this is an OTLP/gRPC endpoint for traces ({EXPORT})")
+fn unknown_method<I>(shared: &Shared<I>, path: &str) -> Refusal {
+    let of = |signal: &Signal| {
+        let rest = path.strip_prefix(OTHER_SIGNALS).unwrap_or_default();
+        rest.starts_with(signal.name()) && path.ends_with("/Export")
     };
+    if let Some(signal) = Signal::ALL.into_iter().find(of) {
+        shared.stats.other_signal(signal);
+        return signal.refusal();
+    }
+    let path: String = path.chars().take(128).collect();
+    let message =
+        format!("{path}: unknown method; this is an OTLP/gRPC endpoint for traces ({EXPORT})");
     Refusal::new(Code::Unimplemented, message)
 }
 
-fn framed(message: &[u8]) -> Bytes {
+pub(super) fn framed(message: &[u8]) -> Bytes {
     let len = u32::try_from(message.len()).unwrap_or(u32::MAX);
     [&[0], &len.to_be_bytes()[..], message].concat().into()
 }
 
-fn success(message: Bytes) -> Response<ReplyBody> {
+pub(super) fn success(message: Bytes) -> Response<ReplyBody> {
     let mut trailers = HeaderMap::with_capacity(1);
     trailers.insert(GRPC_STATUS, HeaderValue::from_static("0"));
     let mut response = Response::new(ReplyBody::new(message, Some(trailers)));
@@ -142,7 +179,7 @@ fn success(message: Bytes) -> Response<ReplyBody> {
 }
 
 /// A response of headers only.
-fn refused(refusal: &Refusal) -> Response<ReplyBody> {
+pub(super) fn refused(refusal: &Refusal) -> Response<ReplyBody> {
     let code = refusal.code.grpc();
     let mut cut = refusal.message.len().min(MAX_MESSAGE);
     while !refusal.message.is_char_boundary(cut) {

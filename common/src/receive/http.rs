@@ -1,127 +1,151 @@
-//! OTLP/HTTP with protobuf bodies.
+//! OTLP/HTTP with protobuf and JSON bodies.
 //!
 //! Source of the codes and of the error bodies (`google.rpc.Status`): the OTLP specification,
 //! "OTLP/HTTP Response".
 
 use super::body::{BodyReader, too_large};
-use super::decompress::{Encoding, unpack};
+use super::decompress::{Encoding, no_room, unpack};
 use super::reply::{Code, Refusal, Reply};
 use super::response::ReplyBody;
-use super::settings::Shared;
-use super::{Ingest, Transport, status};
+use super::settings::{HttpServes, Shared};
+use super::{Ingest, Signal, Transport, status};
 use crate::limit::Permit;
 use bytes::Bytes;
-use http::header::{ALLOW, CONTENT_ENCODING, CONTENT_TYPE, EXPECT, RETRY_AFTER};
+use http::header::{ALLOW, CONTENT_ENCODING, CONTENT_TYPE, EXPECT, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version};
 use hyper::body::Incoming;
+use tailgate_proto::json::read_json;
 
-const PROTOBUF: HeaderValue = HeaderValue::from_static("application/x-protobuf");
 const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
-/// An empty `partial_success`, as the collector answers.
-const HELD: &[u8] = &[0x0a, 0];
+
+/// The form of a request's body, and of its answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Form {
+    Protobuf,
+    Json,
+}
 
 /// Why a request was not taken in.
 enum Refused {
     /// It is not OTLP at all: a status and a text.
     NotOtlp(StatusCode, String),
     /// It is, and OTLP has a code for it.
-    Otlp(Refusal),
+    Otlp(Form, Refusal),
 }
 
-/// Answers one request for traces. The permit is for the request's bytes.
+/// Answers one request. The permit is for the request's bytes.
 pub(super) async fn handle<I: Ingest>(
     shared: &Shared<I>,
-    traces_path: &str,
+    serves: &HttpServes,
     request: Request<Incoming>,
 ) -> (Response<ReplyBody>, Option<Permit>) {
     let drains = request.version() < Version::HTTP_2 && !request.headers().contains_key(EXPECT);
     let (head, body) = request.into_parts();
     let mut body = shared.body(body);
-    let received = match check(&head, traces_path) {
-        Ok(encoding) => receive(shared, encoding, &mut body).await.map_err(Refused::Otlp),
-        Err(refused) => Err(refused),
-    };
-    let (response, permit) = match received {
-        Ok((bytes, permit)) => {
-            let reply = match bytes.is_empty() {
-                true => Reply::Held,
-                false => shared.ingest.ingest(bytes, Transport::Http).await,
-            };
-            (answer(reply), Some(permit))
-        }
-        Err(refused) => {
-            if drains {
-                body.discard().await;
-            }
-            (refused.response(), None)
-        }
-    };
+    let (response, permit) = traces(shared, serves, &head, &mut body).await;
+    if permit.is_none() && drains {
+        body.discard().await;
+    }
     shared.stats.answered_http(response.status().as_u16());
     (response, permit)
 }
 
+/// Answers a request for traces; without a permit if its body was not read.
+async fn traces<I: Ingest>(
+    shared: &Shared<I>,
+    serves: &HttpServes,
+    head: &Parts,
+    body: &mut BodyReader,
+) -> (Response<ReplyBody>, Option<Permit>) {
+    let received = match check(shared, serves, head) {
+        Ok((form, encoding)) => match receive(shared, form, encoding, body).await {
+            Ok((bytes, permit)) => Ok((form, bytes, permit)),
+            Err(refusal) => Err(Refused::Otlp(form, refusal)),
+        },
+        Err(refused) => Err(refused),
+    };
+    match received {
+        Ok((form, bytes, permit)) => {
+            let reply = match bytes.is_empty() {
+                true => Reply::Held,
+                false => shared.ingest.ingest(bytes, Transport::Http).await,
+            };
+            (answer(form, reply), Some(permit))
+        }
+        Err(refused) => (refused.response(), None),
+    }
+}
+
 /// Everything that the head of a request tells.
-fn check(head: &http::request::Parts, traces_path: &str) -> Result<Encoding, Refused> {
+fn check<I>(
+    shared: &Shared<I>,
+    serves: &HttpServes,
+    head: &Parts,
+) -> Result<(Form, Encoding), Refused> {
     let path = head.uri.path();
-    if path != traces_path {
-        let text = if path.ends_with("/metrics") || path.ends_with("/logs") {
-            "this gateway takes traces only; keep metrics and logs in your agent".to_owned()
-        } else {
-            format!("{path} not found; traces go to {traces_path}")
+    if path != serves.traces_path {
+        let Some(signal) = serves.signal(path) else {
+            let text = format!("{path} not found; traces go to {}", serves.traces_path);
+            return Err(Refused::NotOtlp(StatusCode::NOT_FOUND, text));
         };
-        return Err(Refused::NotOtlp(StatusCode::NOT_FOUND, text));
+        shared.stats.other_signal(signal);
+        let form = Form::of(&head.headers).unwrap_or(Form::Protobuf);
+        return Err(Refused::Otlp(form, signal.refusal()));
     }
     if head.method != Method::POST {
         let text = format!("{} is not allowed here; use POST", head.method);
         return Err(Refused::NotOtlp(StatusCode::METHOD_NOT_ALLOWED, text));
     }
-    check_type(&head.headers)?;
-    encoding(&head.headers).map_err(Refused::Otlp)
+    let form = Form::of(&head.headers).map_err(|essence| {
+        let text = format!(
+            "content type '{essence}' is not supported; send application/x-protobuf or \
+             application/json"
+        );
+        Refused::NotOtlp(StatusCode::UNSUPPORTED_MEDIA_TYPE, text)
+    })?;
+    shared.authenticate(&head.headers).map_err(|refusal| Refused::Otlp(form, refusal))?;
+    let encoding = encoding(serves, &head.headers).map_err(|r| Refused::Otlp(form, r))?;
+    Ok((form, encoding))
 }
 
-fn check_type(headers: &HeaderMap) -> Result<(), Refused> {
-    let value = headers.get(CONTENT_TYPE).map_or(&b""[..], HeaderValue::as_bytes);
-    let essence = value.split(|b| *b == b';').next().unwrap_or_default().trim_ascii();
-    if essence.eq_ignore_ascii_case(PROTOBUF.as_bytes()) {
-        return Ok(());
-    }
-    let text = if essence.eq_ignore_ascii_case(b"application/json") {
-        "application/json is not supported yet; send application/x-protobuf".to_owned()
-    } else {
-        let essence = String::from_utf8_lossy(essence);
-        format!("content type '{essence}' is not supported; send application/x-protobuf")
-    };
-    Err(Refused::NotOtlp(StatusCode::UNSUPPORTED_MEDIA_TYPE, text))
+fn encoding(serves: &HttpServes, headers: &HeaderMap) -> Result<Encoding, Refusal> {
+    let name = headers.get(CONTENT_ENCODING).map_or(&b""[..], HeaderValue::as_bytes);
+    let known = Encoding::of_http(name).filter(|encoding| serves.encodings.contains(encoding));
+    known.ok_or_else(|| {
+        let name: String = String::from_utf8_lossy(name).chars().take(32).collect();
+        let message = format!("unsupported content encoding '{name}'; use gzip or zstd");
+        Refusal::new(Code::InvalidArgument, message)
+    })
 }
 
-fn encoding(headers: &HeaderMap) -> Result<Encoding, Refusal> {
-    match headers.get(CONTENT_ENCODING).map_or(&b""[..], HeaderValue::as_bytes) {
-        b"" | b"identity" => Ok(Encoding::Identity),
-        b"gzip" => Ok(Encoding::Gzip),
-        b"zstd" => Ok(Encoding::Zstd),
-        other => {
-            let other = String::from_utf8_lossy(other);
-            let message = format!("unsupported content encoding '{other}'; use gzip or zstd");
-            Err(Refusal::new(Code::InvalidArgument, message))
-        }
-    }
-}
-
-/// The request's body, decompressed, and the permit for it.
+/// The request as decompressed protobuf, and the permit for it.
 async fn receive<I>(
     shared: &Shared<I>,
+    form: Form,
     encoding: Encoding,
     body: &mut BodyReader,
 ) -> Result<(Bytes, Permit), Refusal> {
     shared.admit()?;
-    let (packed, mut permit) = read(shared, body).await?;
-    if encoding == Encoding::Identity || packed.is_empty() {
-        return Ok((packed, permit));
+    let (mut bytes, mut permit) = read(shared, body).await?;
+    if encoding != Encoding::Identity && !bytes.is_empty() {
+        let limit = shared.settings.max_request_body_size;
+        let unpacked = unpack(encoding, &bytes, limit, &mut permit)?;
+        // The packed bytes are gone with this.
+        permit.shrink(unpacked.capacity() as u64);
+        bytes = unpacked.into();
     }
-    let bytes = unpack(encoding, &packed, shared.settings.max_request_body_size, &mut permit)?;
-    drop(packed);
-    permit.shrink(bytes.capacity() as u64);
-    Ok((bytes.into(), permit))
+    if form == Form::Json {
+        // Protobuf is never longer than the JSON it comes from.
+        if !permit.try_grow(bytes.len() as u64) {
+            return Err(no_room(bytes.len()));
+        }
+        let invalid = |e| Refusal::new(Code::InvalidArgument, format!("malformed JSON: {e}"));
+        let read = read_json(&bytes).map_err(invalid)?;
+        permit.shrink(read.capacity() as u64);
+        bytes = read.into();
+    }
+    Ok((bytes, permit))
 }
 
 async fn read<I>(shared: &Shared<I>, body: &mut BodyReader) -> Result<(Bytes, Permit), Refusal> {
@@ -138,14 +162,17 @@ async fn read<I>(shared: &Shared<I>, body: &mut BodyReader) -> Result<(Bytes, Pe
     Ok((bytes, permit))
 }
 
-fn answer(reply: Reply) -> Response<ReplyBody> {
+fn answer(form: Form, reply: Reply) -> Response<ReplyBody> {
     match reply {
-        Reply::Held => with_body(StatusCode::OK, PROTOBUF, Bytes::from_static(HELD)),
+        Reply::Held => with_body(StatusCode::OK, form.content_type(), form.held()),
         Reply::Partial { rejected, message } => {
-            let body = status::encode_partial(rejected, &message);
-            with_body(StatusCode::OK, PROTOBUF, body.into())
+            let body = match form {
+                Form::Protobuf => status::encode_partial(rejected, &message),
+                Form::Json => status::encode_partial_json(rejected, &message),
+            };
+            with_body(StatusCode::OK, form.content_type(), body.into())
         }
-        Reply::Refused(refusal) => Refused::Otlp(refusal).response(),
+        Reply::Refused(refusal) => Refused::Otlp(form, refusal).response(),
     }
 }
 
@@ -154,6 +181,38 @@ fn with_body(status: StatusCode, kind: HeaderValue, body: Bytes) -> Response<Rep
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, kind);
     response
+}
+
+// === impl Form ===
+
+impl Form {
+    /// The form that a content type names, whatever its parameters; else the type.
+    fn of(headers: &HeaderMap) -> Result<Self, String> {
+        let value = headers.get(CONTENT_TYPE).map_or(&b""[..], HeaderValue::as_bytes);
+        let essence = value.split(|b| *b == b';').next().unwrap_or_default().trim_ascii();
+        if essence.eq_ignore_ascii_case(b"application/x-protobuf") {
+            Ok(Self::Protobuf)
+        } else if essence.eq_ignore_ascii_case(b"application/json") {
+            Ok(Self::Json)
+        } else {
+            Err(String::from_utf8_lossy(essence).chars().take(64).collect())
+        }
+    }
+
+    fn content_type(self) -> HeaderValue {
+        match self {
+            Self::Protobuf => HeaderValue::from_static("application/x-protobuf"),
+            Self::Json => HeaderValue::from_static("application/json"),
+        }
+    }
+
+    /// An empty `partial_success`, as the collector answers.
+    fn held(self) -> Bytes {
+        match self {
+            Self::Protobuf => Bytes::from_static(&[0x0a, 0]),
+            Self::Json => Bytes::from_static(br#"{"partialSuccess":{}}"#),
+        }
+    }
 }
 
 // === impl Refused ===
@@ -168,17 +227,40 @@ impl Refused {
                 }
                 response
             }
-            Self::Otlp(refusal) => {
-                let body =
-                    status::encode(refusal.code.grpc(), &refusal.message, refusal.retry_hint());
+            Self::Otlp(form, refusal) => {
+                let encode = match form {
+                    Form::Protobuf => status::encode,
+                    Form::Json => status::encode_json,
+                };
+                let body = encode(refusal.code.grpc(), &refusal.message, refusal.retry_hint());
                 let code = StatusCode::from_u16(refusal.code.http());
                 let code = code.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-                let mut response = with_body(code, PROTOBUF, body.into());
+                let mut response = with_body(code, form.content_type(), body.into());
                 if let Some(seconds) = refusal.retry_seconds() {
                     response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
+                }
+                if let Code::Unauthenticated(scheme) = refusal.code {
+                    let scheme = HeaderValue::from_static(scheme);
+                    response.headers_mut().insert(WWW_AUTHENTICATE, scheme);
                 }
                 response
             }
         }
+    }
+}
+
+// === impl Signal ===
+
+impl Signal {
+    /// What a client is told that sends this.
+    pub(super) fn refusal(self) -> Refusal {
+        let name = self.name();
+        let message = format!(
+            "{name} are not taken: this is a gateway for traces; send {name} to your agent or to a \
+             collector with a {name} pipeline (OTEL_{}_EXPORTER or OTEL_EXPORTER_OTLP_{}_ENDPOINT)",
+            name.to_uppercase(),
+            name.to_uppercase()
+        );
+        Refusal::new(Code::Unimplemented, message)
     }
 }

@@ -8,7 +8,7 @@
 //! - `server` accepts connections and shuts them down gracefully; `conn` drives one of them,
 //!   `peers` counts connections by address, `idle` ends those without requests;
 //! - `dispatch` finds the right handler, `grpc` and `http` are the two framings,
-//!   `cors` is for browsers;
+//!   `cors` is for browsers, `health` answers `grpc.health.v1`;
 //! - `body` reads bodies under permits, `pace` gives up on slow ones, `decompress` unpacks them;
 //! - `reply` holds the answers and both code maps, `status` the protobuf form of errors.
 
@@ -18,6 +18,7 @@ mod cors;
 mod decompress;
 mod dispatch;
 mod grpc;
+mod health;
 mod http;
 mod idle;
 mod pace;
@@ -30,9 +31,10 @@ mod stats;
 pub(crate) mod status;
 
 pub use self::cors::Cors;
+pub use self::decompress::Encoding;
 pub use self::reply::{Code, Refusal, Reply};
 pub use self::server::{Server, ServerHandle, Shutdown};
-pub use self::settings::{Gate, ServerSettings, Serves};
+pub use self::settings::{Gate, HttpServes, ServerSettings, Serves};
 pub use self::stats::{ReceivedSpans, RequestCount, ServerStats, SpanCounts};
 
 use bytes::Bytes;
@@ -48,6 +50,17 @@ pub enum Transport {
     Http,
 }
 
+/// What OTLP has beside traces.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Signal {
+    /// Metrics.
+    Metrics,
+    /// Logs.
+    Logs,
+    /// Profiles.
+    Profiles,
+}
+
 /// What takes in the spans.
 pub trait Ingest: Send + Sync + 'static {
     /// `body` is one decompressed `ExportTraceServiceRequest` (protobuf, not validated, not
@@ -59,6 +72,22 @@ pub trait Ingest: Send + Sync + 'static {
 impl<I: Ingest> Ingest for Arc<I> {
     fn ingest(&self, body: Bytes, transport: Transport) -> impl Future<Output = Reply> + Send {
         I::ingest(self, body, transport)
+    }
+}
+
+// === impl Signal ===
+
+impl Signal {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Metrics, Self::Logs, Self::Profiles];
+
+    /// Its name in labels, texts and OTLP's paths.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Metrics => "metrics",
+            Self::Logs => "logs",
+            Self::Profiles => "profiles",
+        }
     }
 }
 

@@ -49,6 +49,10 @@ pub enum Code {
     RequestTimeout,
     /// No such service or method.
     Unimplemented,
+    /// There is no such thing.
+    NotFound,
+    /// Nobody we know: the scheme to use, as `WWW-Authenticate` names it.
+    Unauthenticated(&'static str),
     /// A fault of ours.
     Internal,
 }
@@ -85,10 +89,12 @@ impl Code {
         match self {
             Self::InvalidArgument | Self::TooLarge => 3,
             Self::DeadlineExceeded | Self::RequestTimeout => 4,
+            Self::NotFound => 5,
             Self::ResourceExhausted => 8,
             Self::Unimplemented => 12,
             Self::Internal => 13,
             Self::Unavailable => 14,
+            Self::Unauthenticated(_) => 16,
         }
     }
 
@@ -96,7 +102,8 @@ impl Code {
     pub fn http(self) -> u16 {
         match self {
             Self::InvalidArgument => 400,
-            Self::Unimplemented => 404,
+            Self::Unauthenticated(_) => 401,
+            Self::Unimplemented | Self::NotFound => 404,
             Self::RequestTimeout => 408,
             Self::TooLarge => 413,
             Self::ResourceExhausted => 429,
@@ -126,6 +133,8 @@ mod tests {
             (Code::DeadlineExceeded, 4, 503, false),
             (Code::RequestTimeout, 4, 408, false),
             (Code::Unimplemented, 12, 404, false),
+            (Code::NotFound, 5, 404, false),
+            (Code::Unauthenticated("Bearer"), 16, 401, false),
             (Code::Internal, 13, 500, false),
         ];
         for (code, grpc, http, hint) in table {

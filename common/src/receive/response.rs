@@ -1,19 +1,21 @@
-//! Response bodies: at most one piece of data and one set of trailers.
+//! Response bodies: a piece of data, perhaps one more later, and a set of trailers.
 
 use super::stats::Gauge;
 use crate::limit::Permit;
 use bytes::Bytes;
+use futures_util::future::BoxFuture;
 use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
 use std::convert::Infallible;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 /// A response body; keeps the request's permit and its place among the requests in flight until
 /// the response is written.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct ReplyBody {
     data: Option<Bytes>,
+    later: Option<(BoxFuture<'static, ()>, Bytes)>,
     trailers: Option<HeaderMap>,
     held: Option<(Gauge, Option<Permit>)>,
 }
@@ -23,7 +25,13 @@ pub(super) struct ReplyBody {
 impl ReplyBody {
     pub fn new(data: impl Into<Bytes>, trailers: Option<HeaderMap>) -> Self {
         let data = Some(data.into()).filter(|d: &Bytes| !d.is_empty());
-        Self { data, trailers, held: None }
+        Self { data, later: None, trailers, held: None }
+    }
+
+    /// More data when a moment has come.
+    pub fn and_later(mut self, when: BoxFuture<'static, ()>, data: Bytes) -> Self {
+        self.later = Some((when, data));
+        self
     }
 
     pub fn hold(&mut self, in_flight: Gauge, permit: Option<Permit>) {
@@ -37,16 +45,22 @@ impl Body for ReplyBody {
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
-        _: &mut Context<'_>,
+        cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         if let Some(data) = self.data.take() {
+            return Poll::Ready(Some(Ok(Frame::data(data))));
+        }
+        if let Some((when, data)) = &mut self.later {
+            ready!(when.as_mut().poll(cx));
+            let data = std::mem::take(data);
+            self.later = None;
             return Poll::Ready(Some(Ok(Frame::data(data))));
         }
         Poll::Ready(self.trailers.take().map(|trailers| Ok(Frame::trailers(trailers))))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.data.is_none() && self.trailers.is_none()
+        self.data.is_none() && self.later.is_none() && self.trailers.is_none()
     }
 
     fn size_hint(&self) -> SizeHint {

@@ -6,6 +6,7 @@ use super::settings::Shared;
 use super::stats::Gauge;
 use super::{Gate, Ingest, ServerSettings, ServerStats};
 use crate::limit::ByteBudget;
+use crate::net::tls::ServerTls;
 use crate::net::{BindError, Door, ReadAhead, Socket};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -19,6 +20,7 @@ use tokio_util::task::TaskTracker;
 /// A listener that is bound and not served yet.
 pub struct Server<I> {
     door: Door,
+    stop: watch::Sender<Option<Instant>>,
     shared: Arc<Shared<I>>,
 }
 
@@ -60,8 +62,9 @@ impl<I: Ingest> Server<I> {
         let door = Door::bind(&settings.endpoint).await?;
         let (stats, peers) = (Arc::default(), Peers::default());
         let handshakes = Semaphore::new(settings.max_handshakes);
-        let shared = Shared { settings, ingest, budget, gate, stats, peers, handshakes };
-        Ok(Self { door, shared: Arc::new(shared) })
+        let (sender, stop) = watch::channel(None);
+        let shared = Shared { settings, ingest, budget, gate, stats, peers, handshakes, stop };
+        Ok(Self { door, stop: sender, shared: Arc::new(shared) })
     }
 
     /// The address listened on; `0.0.0.0:0` for a unix socket.
@@ -71,12 +74,12 @@ impl<I: Ingest> Server<I> {
 
     /// Serves in the background, on the runtime of the caller.
     pub fn spawn(self) -> ServerHandle {
-        let (stop, stopped) = watch::channel(None);
+        let stopped = self.shared.stop.clone();
         let (tasks, cut_off) = (TaskTracker::new(), Arc::<AtomicU64>::default());
         let handle = ServerHandle {
-            local: self.local_addr(),
+            local: self.door.local_addr(),
             stats: self.shared.stats.clone(),
-            stop,
+            stop: self.stop,
             tasks: tasks.clone(),
             cut_off: cut_off.clone(),
         };
@@ -167,7 +170,7 @@ async fn connection<I: Ingest>(
     mut life: Lifetime,
     _open: (Gauge, Option<Place>),
 ) -> Ended {
-    let Some(tls) = shared.settings.tls.clone() else {
+    let Some(tls) = shared.settings.tls.as_ref().map(ServerTls::current) else {
         return serve(shared, socket, life).await;
     };
     let handshake = async {

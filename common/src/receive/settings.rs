@@ -1,27 +1,40 @@
 //! What a server is told; the defaults are the collector's where it has them.
 
 use super::body::BodyReader;
-use super::decompress::no_room;
+use super::decompress::{Encoding, no_room};
 use super::pace::Terms;
 use super::peers::Peers;
-use super::{Cors, Refusal, ServerStats};
+use super::{Code, Cors, Refusal, ServerStats, Signal};
+use crate::auth::Checker;
 use crate::limit::{ByteBudget, Permit};
+use crate::net::tls::ServerTls;
 use http::HeaderMap;
 use hyper::body::Incoming;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
+use tokio::time::Instant;
 
 /// Which of OTLP's two protocols a listener speaks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Serves {
     /// OTLP/gRPC, unary.
     Grpc,
-    /// OTLP/HTTP with protobuf bodies.
-    Http {
-        /// The path of traces, `/v1/traces` by default.
-        traces_path: String,
-    },
+    /// OTLP/HTTP with protobuf and JSON bodies.
+    Http(Box<HttpServes>),
+}
+
+/// What an HTTP listener answers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HttpServes {
+    /// The path of traces, `/v1/traces` by default.
+    pub traces_path: String,
+    /// The path of metrics, which are refused with a remedy.
+    pub metrics_path: String,
+    /// The path of logs, likewise.
+    pub logs_path: String,
+    /// The encodings that are taken.
+    pub encodings: Vec<Encoding>,
 }
 
 /// Asked before a request's body is read: `Some` turns the request away. For pressure and
@@ -36,7 +49,9 @@ pub struct ServerSettings {
     /// gRPC or HTTP.
     pub serves: Serves,
     /// From [`net::tls::server_config`](crate::net::tls::server_config); `None` is plain.
-    pub tls: Option<Arc<rustls::ServerConfig>>,
+    pub tls: Option<ServerTls>,
+    /// Who may send; `None`: anyone.
+    pub auth: Option<Arc<Checker>>,
     /// More connections than this are closed at once.
     pub max_connections: u64,
     /// As many of them from one address (of IPv6, the first 64 bits), so that one client cannot
@@ -95,6 +110,8 @@ pub(super) struct Shared<I> {
     pub stats: Arc<ServerStats>,
     pub peers: Peers,
     pub handshakes: Semaphore,
+    /// Set when the server stops: the time by which requests in flight must be done.
+    pub stop: watch::Receiver<Option<Instant>>,
 }
 
 // === impl ServerSettings ===
@@ -107,7 +124,7 @@ impl ServerSettings {
 
     /// OTLP/HTTP at an endpoint, everything else by default.
     pub fn http(endpoint: impl Into<String>) -> Self {
-        Self::new(endpoint.into(), Serves::Http { traces_path: "/v1/traces".to_owned() })
+        Self::new(endpoint.into(), Serves::Http(Box::default()))
     }
 
     fn new(endpoint: String, serves: Serves) -> Self {
@@ -115,6 +132,7 @@ impl ServerSettings {
             endpoint,
             serves,
             tls: None,
+            auth: None,
             max_connections: 10_000,
             max_connections_per_peer: 5_000,
             max_handshakes: 512,
@@ -140,6 +158,31 @@ impl ServerSettings {
     }
 }
 
+// === impl HttpServes ===
+
+impl HttpServes {
+    /// What a path beside that of traces is for.
+    pub(super) fn signal(&self, path: &str) -> Option<Signal> {
+        match path {
+            _ if path == self.metrics_path => Some(Signal::Metrics),
+            _ if path == self.logs_path => Some(Signal::Logs),
+            "/v1development/profiles" => Some(Signal::Profiles),
+            _ => None,
+        }
+    }
+}
+
+impl Default for HttpServes {
+    fn default() -> Self {
+        Self {
+            traces_path: "/v1/traces".to_owned(),
+            metrics_path: "/v1/metrics".to_owned(),
+            logs_path: "/v1/logs".to_owned(),
+            encodings: Encoding::ALL.to_vec(),
+        }
+    }
+}
+
 // === impl Shared ===
 
 impl<I> Shared<I> {
@@ -156,6 +199,14 @@ impl<I> Shared<I> {
         let settings = &self.settings;
         let (limit, grace) = (settings.body_timeout, settings.body_grace);
         BodyReader::new(incoming, Terms { limit, rate: settings.min_body_rate, grace })
+    }
+
+    /// Whether the client may send; asked before any of its body is read.
+    pub fn authenticate(&self, headers: &HeaderMap) -> Result<(), Refusal> {
+        let Some(checker) = &self.settings.auth else { return Ok(()) };
+        checker.check(headers).map_err(|denied| {
+            Refusal::new(Code::Unauthenticated(denied.scheme), denied.to_string())
+        })
     }
 
     /// A permit that grows with a body of `announced` bytes as it comes; refused now if the whole

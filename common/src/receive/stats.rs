@@ -1,7 +1,7 @@
 //! What a server counts about itself: connections, and requests by transport and code. Spans are
 //! counted by who takes them in.
 
-use super::Transport;
+use super::{Signal, Transport};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -15,6 +15,7 @@ pub struct ServerStats {
     failed_handshakes: AtomicU64,
     grpc: [AtomicU64; GRPC_CODES],
     http: [AtomicU64; HTTP_CODES.len() + 1],
+    other_signals: [AtomicU64; Signal::ALL.len()],
 }
 
 /// Requests of one transport that were answered with one code.
@@ -36,7 +37,7 @@ pub(super) struct Gauge {
 }
 
 const GRPC_CODES: usize = 17;
-const HTTP_CODES: [u16; 12] = [200, 204, 400, 404, 405, 408, 413, 415, 429, 431, 500, 503];
+const HTTP_CODES: [u16; 13] = [200, 204, 400, 401, 404, 405, 408, 413, 415, 429, 431, 500, 503];
 
 /// Spans of one transport, as the collector's receiver counts them.
 #[derive(Debug, Default)]
@@ -106,6 +107,15 @@ impl ServerStats {
                 count: n.load(Ordering::Relaxed),
             })
             .filter(|r| r.count > 0)
+    }
+
+    /// Requests with something that is not traces.
+    pub fn other_signals(&self) -> impl Iterator<Item = (Signal, u64)> + '_ {
+        Signal::ALL.into_iter().zip(self.other_signals.iter().map(|n| n.load(Ordering::Relaxed)))
+    }
+
+    pub(super) fn other_signal(&self, signal: Signal) {
+        bump(&self.other_signals[signal as usize]);
     }
 
     pub(super) fn answered_grpc(&self, code: u32) {

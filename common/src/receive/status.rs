@@ -1,4 +1,4 @@
-//! `google.rpc.Status` and the percent encoding of `grpc-message`, both ways.
+//! `google.rpc.Status`, in protobuf and JSON, and the percent encoding of `grpc-message`, both ways.
 //!
 //! Sources: google/rpc/status.proto, error_details.proto; the gRPC over HTTP/2 protocol's
 //! "Responses" section.
@@ -55,6 +55,24 @@ pub(crate) fn encode_partial(rejected: u64, message: &str) -> Vec<u8> {
     let mut out = Vec::with_capacity(partial.len() + 4);
     put_len(&mut out, 1, &partial);
     out
+}
+
+/// A status in JSON, with a RetryInfo if there is a delay (protobuf's JSON mapping of `Any`).
+pub(crate) fn encode_json(code: u32, message: &str, retry: Option<Duration>) -> Vec<u8> {
+    let mut status = serde_json::json!({ "code": code, "message": message });
+    if let Some(delay) = retry {
+        let delay = format!("{}s", delay.as_secs_f64());
+        let url = String::from_utf8_lossy(RETRY_INFO);
+        status["details"] = serde_json::json!([{ "@type": url, "retryDelay": delay }]);
+    }
+    status.to_string().into_bytes()
+}
+
+/// An `ExportTraceServiceResponse` in JSON.
+pub(crate) fn encode_partial_json(rejected: u64, message: &str) -> Vec<u8> {
+    let partial =
+        serde_json::json!({ "rejectedSpans": rejected.to_string(), "errorMessage": message });
+    serde_json::json!({ "partialSuccess": partial }).to_string().into_bytes()
 }
 
 /// `grpc-message`: printable ASCII but `%` stays, every other byte becomes `%XX`.

@@ -5,7 +5,7 @@ mod load_balancing;
 mod tests;
 
 use tailgate_common::config::{
-    ConfigErrors, Document, Env, Input, Named, Note, Shared, in_order, is_load_balancing, named,
+    ConfigErrors, Document, Input, Named, Note, Shared, Tier, in_order, is_load_balancing, named,
 };
 
 pub use load_balancing::{LoadBalancing, RoutingKey};
@@ -22,11 +22,6 @@ pub struct LoadBalancerConfig {
 // === impl LoadBalancerConfig ===
 
 impl LoadBalancerConfig {
-    /// Reads the file at `path`. All errors come at once.
-    pub fn load(path: &str, env: &Env<'_>) -> Result<(Self, Vec<Note>), ConfigErrors> {
-        Self::from_input(&Input::load(path, env)?)
-    }
-
     /// Reads a configuration that is parsed already.
     pub fn from_input(input: &Input) -> Result<(Self, Vec<Note>), ConfigErrors> {
         let config = Document::read(input).and_then(|document| Self::from_document(&document));
@@ -34,18 +29,22 @@ impl LoadBalancerConfig {
     }
 
     fn from_document(document: &Document<'_>) -> Option<Self> {
-        let pipeline = document.pipeline();
-        let shared = Shared::read(document, pipeline, |_| false);
+        let tier = Tier::LoadBalancer;
+        let pipeline = document.pipeline(tier);
+        let shared = Shared::read(document, tier, pipeline.as_ref(), |_| false);
         // With members by name, the table is made of them and no resolver is needed.
         let members = !document.tailgate.members.is_empty();
         let mut found = Vec::new();
         for component in &document.exporters {
             match is_load_balancing(&component.id.kind) {
                 true => found.extend(named(component, |r| LoadBalancing::read(r, members))),
-                false => component.unsupported(document.uses(component)),
+                false => component.unsupported(document.used_by(tier, component)),
             }
         }
         let pipeline = pipeline?;
+        for auth in found.iter().filter_map(|f| f.config.client.auth.as_ref()) {
+            auth.check(document, false, &shared.authenticators);
+        }
         let mut used = in_order(found, &pipeline.exporters);
         if used.len() != 1 && !document.diag().failed() {
             let message = format!(

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use tailgate_common::config::{Document, Named, OtlpClient, Reader, named};
+use tailgate_common::config::{Document, Named, OtlpClient, Reader, Tier, named};
 
 use super::xray::AwsXray;
 
@@ -62,7 +62,7 @@ pub(super) fn read(document: &Document<'_>) -> Vec<Named<Exporter>> {
             "debug" => |r| Exporter::Debug(DebugExporter::read(r)),
             "nop" => |_| Exporter::Nop,
             _ => {
-                component.unsupported(document.uses(component));
+                component.unsupported(document.used_by(Tier::Sampler, component));
                 continue;
             }
         };

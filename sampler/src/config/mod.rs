@@ -8,7 +8,7 @@ mod tests;
 mod xray;
 
 use tailgate_common::config::{
-    ConfigErrors, Document, Env, Input, Named, Note, Shared, Tailgate, in_order, named,
+    ConfigErrors, Document, Input, Named, Note, Shared, Tailgate, Tier, in_order, named,
 };
 
 pub use exporters::{DebugExporter, Exporter, FileExporter, Verbosity};
@@ -29,11 +29,6 @@ pub struct SamplerConfig {
 // === impl SamplerConfig ===
 
 impl SamplerConfig {
-    /// Reads the file at `path`. All errors come at once.
-    pub fn load(path: &str, env: &Env<'_>) -> Result<(Self, Vec<Note>), ConfigErrors> {
-        Self::from_input(&Input::load(path, env)?)
-    }
-
     /// Reads a configuration that is parsed already.
     pub fn from_input(input: &Input) -> Result<(Self, Vec<Note>), ConfigErrors> {
         let config = Document::read(input).and_then(|document| Self::from_document(&document));
@@ -41,9 +36,10 @@ impl SamplerConfig {
     }
 
     fn from_document(document: &Document<'_>) -> Option<Self> {
-        let pipeline = document.pipeline();
+        let tier = Tier::Sampler;
+        let pipeline = document.pipeline(tier);
         let mut samplers = Vec::new();
-        let shared = Shared::read(document, pipeline, |component| {
+        let shared = Shared::read(document, tier, pipeline.as_ref(), |component| {
             let mine = component.id.kind == "tail_sampling";
             if mine {
                 samplers.extend(named(component, TailSampling::read));
@@ -51,6 +47,13 @@ impl SamplerConfig {
             mine
         });
         let exporters = exporters::read(document);
+        for exporter in &exporters {
+            if let Exporter::Otlp(otlp) = &exporter.config
+                && let Some(auth) = &otlp.auth
+            {
+                auth.check(document, false, &shared.authenticators);
+            }
+        }
         check_instance(document);
         let pipeline = pipeline?;
         let mut samplers = in_order(samplers, &pipeline.processors);

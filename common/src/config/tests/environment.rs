@@ -75,9 +75,8 @@ fn errors_are_placed_at_the_variable() {
     let fail = |yaml: &str| read_with(yaml, &env, |r| r.string_or("v", "")).expect_err("an error");
     assert_eq!(
         fail("v: a${file:x}"),
-        "f.yaml:1:5: v: ${file:...} is not supported yet\n  1 | v: a${file:x}\n    |     \
-        ^^^^^^^^^\n  \
-         \x20 = write the value here, or use ${env:NAME}\n"
+        "f.yaml:1:5: v: x cannot be read: No such file or directory (os error 2)\n  1 | v: \
+        a${file:x}\n    |     ^^^^^^^^^\n    = name a readable file of UTF-8 text\n"
     );
     assert_eq!(
         heads(&fail("v: ${env:1X}")),

@@ -74,7 +74,8 @@ fn whole_files() {
     ] {
         assert_eq!(document(text).expect_err(text), want, "{text}");
     }
-    let errors = Input::load("/nonexistent/x.yaml", &unset).err().map(|e| e.to_string());
+    let errors =
+        Input::load(&["/nonexistent/x.yaml".to_owned()], &[], &unset).err().map(|e| e.to_string());
     let want = "/nonexistent/x.yaml: cannot be read: No such file or directory (os error 2)\n    \
         = give a path with --config\n";
     assert_eq!(errors.as_deref(), Some(want));
@@ -96,18 +97,6 @@ fn components() {
             ...\n    |              ^^^\n    = write type or type/name\n",
         ),
         (
-            "connectors: {forward: }\n",
-            "f.yaml:4:14: connectors.forward: connectors are not supported\n  4 | connectors: \
-            {forward: ...\n    |              ^^^^^^^\n    = keep it in your agent, and write \
-            one pipeline without it here\n",
-        ),
-        (
-            "extensions: {quux: }\n",
-            "f.yaml:4:14: extensions.quux: \"quux\" is not known\n  4 | extensions: {quux: \
-            ...\n    |              ^^^^\n    = known extensions: health_check, zpages, pprof, \
-            memory_ballast, file_storage, health_check_v2, healthcheckv2, opamp\n",
-        ),
-        (
             "procesors: {}\n",
             "f.yaml:4:1: procesors: unknown key\n  4 | procesors: ...\n    | ^^^^^^^^^\n    = \
             did you mean \"processors\"?\n",
@@ -121,7 +110,11 @@ fn components() {
     ] {
         if want.is_empty() {
             let (_, notes) = document(&format!("{OK}{text}")).expect(text);
-            assert_eq!(notes, ["processors.k8sattributes: ignored: no traces pipeline uses it"]);
+            assert_eq!(
+                notes,
+                ["processors.k8sattributes: not used here: no traces pipeline \
+                of this tier has it"]
+            );
         } else {
             assert_eq!(with(text), want, "{text}");
         }
@@ -141,10 +134,7 @@ fn pipelines() {
     for (text, want) in [
         (
             "metrics: {receivers: [otlp], exporters: [awsemf]}",
-            vec![
-                "f.yaml:6:5: service.pipelines.metrics: metrics pipelines are not supported: \
-                only traces are",
-            ],
+            vec!["f.yaml:6:5: service.pipelines: there is no traces pipeline"],
         ),
         ("trace: {}", vec!["f.yaml:6:5: service.pipelines.trace: is no kind of pipeline"]),
         ("traces/: {}", vec!["f.yaml:6:5: service.pipelines.traces/: is no name of a pipeline"]),
@@ -175,10 +165,6 @@ fn pipelines() {
             "traces: {receivers: [otlp], exporters: [nop], processor: []}",
             vec!["f.yaml:6:51: service.pipelines.traces.processor: unknown key"],
         ),
-        (
-            &format!("traces/a: {traces}\n    traces/b: {traces}"),
-            vec!["f.yaml:7:5: service.pipelines.traces/b: a second traces pipeline"],
-        ),
     ] {
         let errors = document(&file(text)).expect_err(text);
         assert_eq!(heads(&errors), want, "{text}: {errors}");
@@ -187,13 +173,13 @@ fn pipelines() {
     assert_eq!(
         notes,
         [
-            "receivers.zipkin: ignored: no traces pipeline uses it",
+            "receivers.zipkin: not used here: no traces pipeline of this tier has it",
             "processors.batch: accepted, not needed: requests are put together by the sending \
             queue",
-            "processors.resource: ignored: no traces pipeline uses it",
+            "processors.resource: not used here: no traces pipeline of this tier has it",
             "processors.batch/2: accepted, not needed: requests are put together by the sending \
             queue",
-            "exporters.awsemf: ignored: no traces pipeline uses it",
+            "exporters.awsemf: not used here: no traces pipeline of this tier has it",
         ]
     );
 }

@@ -35,7 +35,8 @@ fn read<T>(text: &str, read: impl FnOnce(&Reader<'_>) -> T) -> Result<T, String>
 fn document(text: &str) -> Result<(Shared, Vec<String>), String> {
     let input = Input::parse("f.yaml", text, &unset).map_err(|e| e.to_string())?;
     let shared = Document::read(&input).map(|document| {
-        let shared = Shared::read(&document, document.pipeline(), |_| false);
+        let pipeline = document.pipeline(Tier::Sampler);
+        let shared = Shared::read(&document, Tier::Sampler, pipeline.as_ref(), |_| false);
         let exporters = &document.exporters;
         exporters.iter().filter(|c| c.id.kind != "nop").for_each(|c| {
             c.unsupported(document.uses(c));

@@ -79,10 +79,11 @@ fn env(name: &str) -> Option<String> {
 fn survives(text: &str) {
     let Ok(input) = Input::parse("f.yaml", text, &env) else { return };
     let shared = Document::read(&input).map(|document| {
-        let _ = detect_tier(&document);
+        let _ = detect_tiers(&document);
         let _ =
             document.exporters.iter().filter_map(|c| Some(OtlpClient::read(&c.reader()?))).count();
-        Shared::read(&document, document.pipeline(), |_| false)
+        let pipeline = document.pipeline(Tier::Sampler);
+        Shared::read(&document, Tier::Sampler, pipeline.as_ref(), |_| false)
     });
     match input.finish(shared) {
         Ok((_, notes)) => notes.iter().for_each(|n| drop(n.to_string())),

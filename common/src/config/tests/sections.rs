@@ -1,5 +1,6 @@
 //! The shared sections: every key, every default.
 
+use crate::receive::Encoding;
 use crate::retry::Retry;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -55,8 +56,10 @@ fn server_tls(min_version: TlsVersion) -> ServerTls {
         cert_file: "c.pem".into(),
         key_file: "k.pem".into(),
         client_ca_file: Some("ca.pem".into()),
+        allowed_client_names: Vec::new(),
         min_version,
         max_version: TlsVersion::V13,
+        reload: Duration::from_secs(10),
     }
 }
 
@@ -77,6 +80,7 @@ fn everything_given() {
             tls: Some(server_tls(TlsVersion::V13)),
             max_recv_msg_bytes: 31 << 20,
             max_concurrent_streams: 100,
+            auth: None,
             keepalive: GrpcKeepalive {
                 max_connection_age: Some(Duration::from_secs(600)),
                 time: Some(Duration::from_secs(1)),
@@ -91,6 +95,9 @@ fn everything_given() {
             tls: None,
             max_request_body_bytes: 1000,
             traces_url_path: "/t".into(),
+            other_url_paths: ["/v1/metrics".into(), "/v1/logs".into()],
+            auth: None,
+            encodings: Encoding::ALL.to_vec(),
             connections: HttpConnections {
                 read_timeout: Some(Duration::from_secs(9)),
                 idle_timeout: Some(Duration::from_secs(5)),
@@ -106,6 +113,11 @@ fn everything_given() {
             response_headers: vec![("x-a".into(), Secret::new("b"))],
         })
     );
+}
+
+#[test]
+fn everything_else_given() {
+    let (shared, _) = document(WHOLE).unwrap_or_else(|e| panic!("{e}"));
     let health =
         HealthCheck { endpoint: "0.0.0.0:13133".into(), path: "/health".into(), tls: None };
     assert_eq!(shared.health_check, Some(health));
@@ -135,6 +147,7 @@ fn everything_given() {
                     cert_file: "c.pem".into(),
                     key_file: "k.pem".into(),
                     server_name_override: String::new(),
+                    allowed_client_names: Vec::new(),
                 }),
             }),
             admin_endpoint: "localhost:1".into(),
@@ -178,7 +191,7 @@ const BAD_CLIENTS: &[(&str, &str)] = &[
         "f.yaml:1:30: compression: compression \"lz4\" is not supported yet",
     ),
     ("{endpoint: h:1, compression: gz}", "f.yaml:1:30: compression: \"gz\" is no compression"),
-    ("{endpoint: h:1, auth: {authenticator: x}}", "f.yaml:1:17: auth: is not supported yet"),
+    ("{endpoint: h:1, auth: {}}", "f.yaml:1:23: auth.authenticator: is missing"),
     ("{endpoint: h:1, timeout: 5}", "f.yaml:1:26: timeout: \"5\" is not a duration"),
     ("{endpoint: h:1, timeout: -5s}", "f.yaml:1:26: timeout: \"-5s\" is negative"),
     ("{endpoint: h:1, timeout: [5s]}", "f.yaml:1:26: timeout: a list where a duration is wanted"),
@@ -280,7 +293,7 @@ const BAD_KEYS: &[(&str, &str, &str)] = &[
     (
         "{protocols: {http: {auth: {}}}}",
         "",
-        "f.yaml:1:39: receivers.otlp.protocols.http.auth: is not supported yet",
+        "f.yaml:1:45: receivers.otlp.protocols.http.auth.authenticator: is missing",
     ),
     (
         "{protocols: {http: {tls: {}}}}",
@@ -365,7 +378,7 @@ fn tiers() {
              service: {{pipelines: {{traces: {{receivers: [otlp], exporters: [{exporter}]}}}}}}\n"
         );
         let input = Input::parse("f.yaml", &text, &unset).unwrap();
-        Document::read(&input).map(|document| detect_tier(&document))
+        Document::read(&input).map(|document| detect_tiers(&document)[0])
     };
     assert_eq!(tier("load_balancing"), Some(Tier::LoadBalancer));
     assert_eq!(tier("loadbalancing/x"), Some(Tier::LoadBalancer));

@@ -1,7 +1,7 @@
 //! Files that a user would bring, and what is wrong with those that cannot be taken.
 #![allow(clippy::unwrap_used)]
 
-use tailgate_common::config::Compression;
+use tailgate_common::config::{Compression, Env};
 
 use super::*;
 
@@ -134,8 +134,8 @@ fn a_pipeline_has_one_load_balancing_exporter() {
     assert_eq!(
         notes,
         [
-            "processors.tail_sampling: ignored: no traces pipeline uses it",
-            "exporters.nop: ignored: no traces pipeline uses it",
+            "processors.tail_sampling: not used here: no traces pipeline of this tier has it",
+            "exporters.nop: not used here: no traces pipeline of this tier has it",
         ]
     );
 }

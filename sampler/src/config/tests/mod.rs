@@ -5,7 +5,7 @@ mod policies;
 
 use std::time::Duration;
 
-use tailgate_common::config::{Compression, MetricsLevel};
+use tailgate_common::config::{Compression, Env, MetricsLevel};
 use tailgate_policy::Rule;
 
 use super::*;
@@ -339,7 +339,7 @@ fn bad_exporters() {
         (
             "load_balancing",
             "{}",
-            "f.yaml:1:13: exporters.load_balancing: load_balancing does not belong to this tier",
+            "f.yaml:3:23: service.pipelines.traces: is not for `tailgate sampler`",
         ),
         ("datadog", "{}", "f.yaml:1:13: exporters.datadog: datadog is not supported"),
     ] {

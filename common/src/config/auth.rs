@@ -1,0 +1,177 @@
+//! Authenticators: the `bearertokenauth` and `basicauth` extensions, and what refers to them.
+
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use http::HeaderName;
+
+use super::component::{Component, ComponentId};
+use super::document::Document;
+use super::reader::Reader;
+use super::secret::Secret;
+use super::shared::Named;
+use super::source::Mark;
+use super::tls::path;
+
+/// An extension that checks clients, or stands for us.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Authenticator {
+    /// `bearertokenauth`.
+    Bearer {
+        /// The header; default `Authorization`.
+        header: HeaderName,
+        /// What stands before the token; default `Bearer`.
+        scheme: String,
+        /// `token` or `tokens`.
+        tokens: Vec<Secret>,
+        /// `filename`: one token a line.
+        file: Option<PathBuf>,
+    },
+    /// `basicauth` with `htpasswd`.
+    BasicServer {
+        /// `inline`.
+        inline: Secret,
+        /// `file`.
+        file: Option<PathBuf>,
+    },
+    /// `basicauth` with `client_auth`.
+    BasicClient {
+        /// `username`.
+        username: String,
+        /// `password`.
+        password: Secret,
+    },
+}
+
+/// A reference to an authenticator, `auth: {authenticator: id}`.
+#[derive(Clone, Debug)]
+pub struct AuthRef {
+    /// The extension.
+    pub id: ComponentId,
+    mark: Mark,
+    path: String,
+}
+
+/// Whether `kind` is an authenticator that is read.
+pub(super) fn is_read(kind: &str) -> bool {
+    matches!(kind, "bearertokenauth" | "bearer_token_auth" | "basicauth" | "basic_auth")
+}
+
+/// Reads an authenticator's block; `None` after an error.
+pub(super) fn read(component: &Component<'_>) -> Option<Named<Authenticator>> {
+    let r = component.reader()?;
+    let config = match component.id.kind.as_str() {
+        "basicauth" | "basic_auth" => basic(&r),
+        _ => bearer(&r),
+    }?;
+    Some(Named { id: component.id.clone(), config })
+}
+
+fn bearer(r: &Reader<'_>) -> Option<Authenticator> {
+    let mut tokens: Vec<Secret> = r.list("tokens").iter().filter_map(|i| i.secret()).collect();
+    if let Some(token) = r.take("token").and_then(|i| i.secret()) {
+        tokens.insert(0, token);
+    }
+    tokens.retain(|token| !token.expose().is_empty());
+    let file = path(r, "filename");
+    match (tokens.is_empty(), &file) {
+        (true, None) => {
+            r.error("token", "is missing", "give token, tokens or filename");
+            return None;
+        }
+        (false, Some(_)) => r.error("filename", "tokens are given too", "keep one of them"),
+        _ => {}
+    }
+    let name = r.string_or("header", "Authorization");
+    let Ok(header) = HeaderName::from_str(&name) else {
+        r.error("header", &format!("{name:?} is no name of a header"), "use letters and `-`");
+        return None;
+    };
+    Some(Authenticator::Bearer { header, scheme: r.string_or("scheme", "Bearer"), tokens, file })
+}
+
+fn basic(r: &Reader<'_>) -> Option<Authenticator> {
+    if let Some(client) = r.map("client_auth") {
+        client.refuse(&["username_file", "password_file"], "write ${file:/path} as the value");
+        let username = client.required("username", "give username and password");
+        return Some(Authenticator::BasicClient { username, password: client.secret("password") });
+    }
+    let Some(users) = r.map("htpasswd") else {
+        r.error("htpasswd", "is missing", "give htpasswd, or client_auth for an exporter");
+        return None;
+    };
+    let (inline, file) = (users.secret("inline"), path(&users, "file"));
+    if inline.expose().is_empty() && file.is_none() {
+        users.error("file", "is missing", "give file or inline");
+        return None;
+    }
+    Some(Authenticator::BasicServer { inline, file })
+}
+
+// === impl Authenticator ===
+
+impl Authenticator {
+    /// Whether it checks clients; else it only stands for us.
+    pub fn checks(&self) -> bool {
+        !matches!(self, Self::BasicClient { .. })
+    }
+
+    /// Whether it can stand for us.
+    pub fn stands(&self) -> bool {
+        !matches!(self, Self::BasicServer { .. })
+    }
+}
+
+// === impl AuthRef ===
+
+impl AuthRef {
+    /// Reads an `auth` block, if there is one.
+    pub fn read(r: &Reader<'_>) -> Option<Self> {
+        let auth = r.map("auth")?;
+        auth.refuse(&["request_params"], "send credentials in a header");
+        let Some(item) = auth.take("authenticator") else {
+            auth.error("authenticator", "is missing", "name an extension such as bearertokenauth");
+            return None;
+        };
+        let text = item.string()?;
+        let Some(id) = ComponentId::parse(&text) else {
+            item.error(&format!("{text:?} is no extension"), "write type or type/name");
+            return None;
+        };
+        Some(Self { id, mark: item.mark(), path: item.path.clone() })
+    }
+
+    /// Checks that the extension is defined, in service, and can do what is asked of it.
+    pub fn check(&self, document: &Document<'_>, server: bool, known: &[Named<Authenticator>]) {
+        let id = &self.id;
+        let fail = |what: String, help: String| {
+            document.diag().error(self.mark, format!("{}: {what}", self.path), help);
+        };
+        let Some(found) = known.iter().find(|named| named.id == *id) else {
+            if document.extensions.iter().any(|e| e.id == *id) && is_read(&id.kind) {
+                return; // its own errors say why
+            }
+            let help = "define bearertokenauth or basicauth below extensions; other authenticators \
+                        are not supported here";
+            return fail(
+                format!("{id:?} is no authenticator that is known", id = id.to_string()),
+                help.to_owned(),
+            );
+        };
+        if !document.active.iter().any(|active| active.id == *id) {
+            let help = format!("add {id} to service.extensions");
+            return fail(format!("\"{id}\" is not in service"), help);
+        }
+        if server && !found.config.checks() {
+            fail(format!("\"{id}\" cannot check clients"), "give it htpasswd".to_owned());
+        } else if !server && !found.config.stands() {
+            fail(format!("\"{id}\" has no credentials"), "give it client_auth".to_owned());
+        }
+    }
+}
+
+impl PartialEq for AuthRef {
+    fn eq(&self, other: &Self) -> bool {
+        self.id == other.id
+    }
+}
