@@ -7,7 +7,7 @@ use anyhow::Context;
 use tailgate_common::client::{ClientSettings, Compression, OtlpGrpcClient};
 use tailgate_common::clock::Clock;
 use tailgate_common::config;
-use tailgate_common::config::{Authenticator, Named, Queue, Sizer};
+use tailgate_common::config::{Authenticator, Named, Queue};
 use tailgate_common::net::tls::{ClientFiles, Versions, client_config};
 use tailgate_sampler::config::{AwsXray, Exporter};
 use tailgate_sampler::export::xray::{SdkClient, XrayExporter, XraySettings};
@@ -22,7 +22,7 @@ use crate::auth;
 /// Time for one attempt if none is configured: it must end somewhen.
 const LONGEST_ATTEMPT: Duration = Duration::from_secs(60);
 
-/// Starts the exporters of a pipeline; each may have `queue_bytes`, unless its configuration says bytes.
+/// Starts the exporters of a pipeline; each may have `queue_bytes`.
 pub async fn start(
     exporters: &[Named<Exporter>],
     known: &[Named<Authenticator>],
@@ -33,28 +33,29 @@ pub async fn start(
     for Named { id, config } in exporters {
         let name = id.to_string();
         let context = || format!("exporter {name}");
-        let queue = |queue: Option<&Queue>| queue_settings(queue, queue_bytes);
+        let queue = |queue: &Queue| QueueSettings::new(queue, queue_bytes);
+        let plain = QueueSettings { bytes: queue_bytes, ..QueueSettings::default() };
         builder = match config {
             Exporter::AwsXray(aws) => {
                 let client = SdkClient::new(&xray_settings(aws)).await.with_context(context)?;
                 let exporter = XrayExporter::new(&name, client, xray_options(aws), clock.clone());
-                builder.add(&name, exporter, queue(Some(&aws.queue)), aws.retry.clone())
+                builder.add(&name, exporter, queue(&aws.queue), aws.retry.clone())
             }
             Exporter::Otlp(otlp) => {
                 let client = otlp_client(otlp, known).with_context(context)?;
                 let exporter = OtlpExporter::new(&name, client);
-                builder.add(&name, exporter, queue(Some(&otlp.queue)), otlp.retry.clone())
+                builder.add(&name, exporter, queue(&otlp.queue), otlp.retry.clone())
             }
             Exporter::File(file) => {
                 let settings = FileSettings { path: file.path.clone(), append: file.append };
                 let exporter = FileExporter::open(&settings).with_context(context)?;
-                builder.add(&name, exporter, queue(None), Retry::default())
+                builder.add(&name, exporter, plain, Retry::default())
             }
             Exporter::Debug(_) => {
                 let exporter = DebugExporter::new(&name);
-                builder.add(&name, exporter, queue(None), Retry::default())
+                builder.add(&name, exporter, plain, Retry::default())
             }
-            Exporter::Nop => builder.add(&name, NopExporter, queue(None), Retry::default()),
+            Exporter::Nop => builder.add(&name, NopExporter, plain, Retry::default()),
         };
     }
     Ok(builder.start(clock.clone()))
@@ -110,17 +111,6 @@ pub fn versions(min: config::TlsVersion, max: config::TlsVersion) -> Versions {
         (_, config::TlsVersion::V12) => Versions::Only12,
         _ => Versions::Both,
     }
-}
-
-fn queue_settings(queue: Option<&Queue>, bytes: usize) -> QueueSettings {
-    let default = QueueSettings { bytes, ..QueueSettings::default() };
-    let Some(queue) = queue else { return default };
-    let bytes = match queue.sizer {
-        Sizer::Bytes => queue.queue_size.try_into().unwrap_or(usize::MAX),
-        // Requests and spans say nothing about memory; the share of the limit does.
-        Sizer::Requests | Sizer::Items => bytes,
-    };
-    QueueSettings { bytes, consumers: queue.num_consumers }
 }
 
 fn xray_settings(aws: &AwsXray) -> XraySettings {

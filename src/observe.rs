@@ -297,8 +297,9 @@ fn show_exporters(snapshot: &Snapshot, exporters: &[ExporterSeries]) {
         series.sent.absolute(queue.sent);
         series.send_failed.absolute(queue.failed);
         series.enqueue_failed.absolute(refused);
-        series.queue_size.set(queue.bytes as f64);
-        series.queue_capacity.set(queue.capacity as f64);
+        let (size, capacity) = queue.fill();
+        series.queue_size.set(size as f64);
+        series.queue_capacity.set(capacity as f64);
     }
 }
 

@@ -40,6 +40,7 @@ const BATCH: BatchLimits = BatchLimits {
     spans: 40,
     traces: 8,
     enough_spans: 20,
+    enough_bytes: usize::MAX,
     linger: Duration::from_millis(50),
 };
 
@@ -73,7 +74,7 @@ impl Node {
         };
         let budget = ByteBudget::new(if faults.little_memory { 3 << 20 } else { 64 << 20 });
         let queue = if faults.small_queue { 2_000 } else { 1 << 20 };
-        let outbox = Outbox::new(&[QueueLimits { bytes: queue, batches: 2 }]);
+        let outbox = Outbox::new(&[QueueLimits { bytes: queue, size: None, batches: 2 }]);
         let watch =
             |other| (other != number).then(|| (Watch::new(Nanos::ZERO, EJECT_AFTER), Nanos::ZERO));
         Self {

@@ -52,7 +52,7 @@ pub use health::HealthCheck;
 pub use input::Input;
 pub use item::Item;
 pub use memory::{MemoryLimiter, total_memory};
-pub use queue::{Queue, Sizer};
+pub use queue::{Batch, Queue, Sizer};
 pub use reader::Reader;
 pub use receiver::{GrpcServer, HttpServer, OtlpReceiver};
 pub use secret::{Secret, SecretSource};

@@ -8,22 +8,34 @@ use crate::retry::Retry;
 /// `sending_queue`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Queue {
-    /// Whether there is a queue; default true.
-    pub enabled: bool,
     /// Requests under way at a time; default 10.
     pub num_consumers: usize,
-    /// What fits in, in units of `sizer`; default 1000.
-    pub queue_size: u64,
+    /// `queue_size`: what fits in, in units of `sizer`, beside the share of the memory limit that
+    /// bounds every queue. Where the collector has 1000 requests there is no bound but that share.
+    pub size: Option<u64>,
     /// Unit of `queue_size`; default requests.
     pub sizer: Sizer,
-    /// Wait for room instead of refusing; default false.
-    pub block_on_overflow: bool,
+    /// `batch`; without it batches are cut as the exporter does it by itself.
+    pub batch: Option<Batch>,
+}
+
+/// `sending_queue.batch`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Batch {
+    /// Fewer than `min_size` are sent after this time; default 200 ms.
+    pub flush_timeout: Duration,
+    /// Unit of the sizes: items or bytes; the queue's if it is one of them, else items.
+    pub sizer: Sizer,
+    /// This many are sent at once; default 8192.
+    pub min_size: u64,
+    /// The most in a request; zero is as many as the exporter puts into one.
+    pub max_size: u64,
 }
 
 /// Unit of a queue's size.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sizer {
-    /// Requests.
+    /// Requests: here, kept traces, which is what `tail_sampling` hands to exporters.
     Requests,
     /// Spans.
     Items,
@@ -63,31 +75,35 @@ impl Retry {
 
 impl Default for Queue {
     fn default() -> Self {
-        Self {
-            enabled: true,
-            num_consumers: 10,
-            queue_size: 1000,
-            sizer: Sizer::Requests,
-            block_on_overflow: false,
-        }
+        Self { num_consumers: 10, size: None, sizer: Sizer::Requests, batch: None }
     }
 }
+
+const ENABLED: &str = "accepted, has no effect: what is kept waits in a queue, in memory";
+const WAITS: &str = "accepted, has no effect: when the queue is full, kept traces are held on, and \
+    nothing is dropped";
+const RESULT: &str = "accepted, has no effect: spans are acknowledged when they are held, before it \
+    is decided whether they are kept";
+const STORAGE: &str = "leave it out: the queue is in memory, within its share of the memory limit, and refuses before \
+     it is full";
 
 impl Queue {
     /// Reads the block of an exporter's own queue, and notes what it is instead.
     pub fn read_own(r: &Reader<'_>) -> Self {
         let queue = Self::read(r);
-        if !queue.enabled {
-            r.note("enabled", "accepted, has no effect: there is always a queue, in memory");
+        let off = |key| r.typed(key).and_then(|i| i.boolean()) == Some(false);
+        let on = |key| r.typed(key).and_then(|i| i.boolean()) == Some(true);
+        if off("enabled") {
+            r.note("enabled", ENABLED);
         }
-        if queue.block_on_overflow {
-            let text = "accepted, has no effect: before the queue is full, new spans are refused";
-            r.note("block_on_overflow", text);
+        if on("block_on_overflow") {
+            r.note("block_on_overflow", WAITS);
         }
-        if r.has("queue_size") && queue.sizer != Sizer::Bytes {
-            let text = "accepted, has no effect: the queue is bounded in bytes, by its share of \
-                        the memory limit";
-            r.note("queue_size", text);
+        if on("wait_for_result") {
+            r.note("wait_for_result", RESULT);
+        }
+        if r.has("sizer") && queue.size.is_none() {
+            r.note("sizer", "accepted, has no effect without queue_size");
         }
         queue
     }
@@ -95,35 +111,47 @@ impl Queue {
     /// Reads the block; defaults if it is empty.
     pub fn read(r: &Reader<'_>) -> Self {
         let or = Self::default();
-        r.refuse(&["storage"], "leave it out: the queue is in memory");
-        r.accept(&["wait_for_result"], "has no effect");
-        if let Some(batch) = r.map("batch") {
-            read_batch(&batch);
+        r.refuse(&["storage"], STORAGE);
+        for key in ["enabled", "block_on_overflow", "wait_for_result"] {
+            r.bool_or(key, false);
         }
         let sizer = r.typed("sizer").and_then(|i| i.choice(&["requests", "items", "bytes"]));
+        let sizer = match sizer {
+            Some(1) => Sizer::Items,
+            Some(2) => Sizer::Bytes,
+            _ => or.sizer,
+        };
         let consumers = r.typed("num_consumers").and_then(|i| i.integer(1, MAX_CONSUMERS));
+        let size = r.typed("queue_size").and_then(|i| i.integer(1, i64::MAX));
         Self {
-            enabled: r.bool_or("enabled", or.enabled),
             num_consumers: consumers.map_or(or.num_consumers, |n| n as usize),
-            queue_size: r.int_or("queue_size", or.queue_size as i64, 1) as u64,
-            sizer: match sizer {
-                Some(1) => Sizer::Items,
-                Some(2) => Sizer::Bytes,
-                _ => or.sizer,
-            },
-            block_on_overflow: r.bool_or("block_on_overflow", or.block_on_overflow),
+            size: size.map(|n| n as u64),
+            sizer,
+            batch: r.map("batch").map(|batch| Batch::read(&batch, sizer)),
         }
     }
 }
 
-/// `sending_queue.batch` is checked, so that a file that loads here loads in a collector.
-fn read_batch(r: &Reader<'_>) {
-    r.duration_or("flush_timeout", Duration::from_millis(200));
-    let _ = r.typed("sizer").and_then(|i| i.choice(&["items", "bytes"]));
-    let (min, max) = (r.count_or("min_size", 8192), r.count_or("max_size", 0));
-    if max != 0 && max < min {
-        r.error("max_size", "is below min_size", "raise it, or 0 for no limit");
+// === impl Batch ===
+
+impl Batch {
+    fn read(r: &Reader<'_>, of_queue: Sizer) -> Self {
+        let why = "has no effect: no metadata of clients is held, so there is nothing to part by";
+        r.accept(&["partition"], why);
+        let sizer = match r.typed("sizer").and_then(|i| i.choice(&["items", "bytes"])) {
+            Some(0) => Sizer::Items,
+            Some(_) => Sizer::Bytes,
+            None if of_queue == Sizer::Bytes => Sizer::Bytes,
+            None => Sizer::Items,
+        };
+        let flush_timeout = r.duration_or("flush_timeout", Duration::from_millis(200));
+        if flush_timeout.is_zero() {
+            r.error("flush_timeout", "is zero", "write a time such as 200ms");
+        }
+        let (min_size, max_size) = (r.count_or("min_size", 8192), r.count_or("max_size", 0));
+        if max_size != 0 && max_size < min_size {
+            r.error("max_size", "is below min_size", "raise it, or 0 for no limit");
+        }
+        Self { flush_timeout, sizer, min_size, max_size }
     }
-    r.accept(&["partition"], "has no effect");
-    r.note("", "accepted, has no effect yet");
 }

@@ -149,12 +149,12 @@ define! {
     EXPORTER_ENQUEUE_FAILED_LOG_RECORDS: Counter, Count, EXPORTER,
         "otelcol_exporter_enqueue_failed_log_records",
         "Always 0: there are only traces";
-    EXPORTER_QUEUE_SIZE: Gauge, Bytes, QUEUE,
+    EXPORTER_QUEUE_SIZE: Gauge, Count, QUEUE,
         "otelcol_exporter_queue_size",
-        "Current size of the sending queue (in bytes)";
-    EXPORTER_QUEUE_CAPACITY: Gauge, Bytes, QUEUE,
+        "Current size of the sending queue, in bytes or in the unit of its sizer";
+    EXPORTER_QUEUE_CAPACITY: Gauge, Count, QUEUE,
         "otelcol_exporter_queue_capacity",
-        "Fixed capacity of the sending queue (in bytes)";
+        "Fixed capacity of the sending queue, in bytes or in the unit of its sizer";
 
     TAIL_COUNT_TRACES_SAMPLED: Counter, Count, VOTE,
         "otelcol_processor_tail_sampling_count_traces_sampled",

@@ -58,9 +58,9 @@ pub struct ExporterSeries {
     pub send_failed: Counter,
     /// Spans that the queue could not take.
     pub enqueue_failed: Counter,
-    /// Bytes in the queue.
+    /// What is in the queue, in bytes or in the unit of `sending_queue.sizer`.
     pub queue_size: Gauge,
-    /// Most bytes in the queue.
+    /// What fits into it.
     pub queue_capacity: Gauge,
 }
 

@@ -16,7 +16,7 @@
 //! Batches that are out or retrying are limited, so a backend that is down sees a few batches tried
 //! again and again, and not the whole queue. Nothing is ever dropped here to make room.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -25,18 +25,12 @@ use tailgate_common::clock::Nanos;
 use tailgate_proto::TraceId;
 
 mod batch;
+mod queue;
 
 use batch::marks;
 pub use batch::{Batch, Item, Kept, Loss, Reason};
-
-/// How much one exporter may have.
-#[derive(Debug, Clone, Copy)]
-pub struct QueueLimits {
-    /// From so many bytes charged to its queue on it takes nothing more.
-    pub bytes: usize,
-    /// Most batches out or waiting for a retry at a time.
-    pub batches: usize,
-}
+use queue::Queue;
+pub use queue::{QueueCounts, QueueLimits};
 
 /// How a batch is cut.
 #[derive(Debug, Clone, Copy)]
@@ -49,6 +43,8 @@ pub struct BatchLimits {
     pub traces: usize,
     /// This many spans are worth a batch at once.
     pub enough_spans: usize,
+    /// So are this many bytes.
+    pub enough_bytes: usize,
     /// Fewer are sent when the oldest has waited this long.
     pub linger: Duration,
 }
@@ -68,21 +64,6 @@ pub struct OutboxCounts {
     pub capacity: usize,
     /// By exporter.
     pub queues: Vec<QueueCounts>,
-}
-
-/// The figures of one exporter.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct QueueCounts {
-    /// Spans it delivered.
-    pub sent: u64,
-    /// Spans it gave up.
-    pub failed: u64,
-    /// Bytes charged to its queue now, batches that are out included.
-    pub bytes: usize,
-    /// Most bytes.
-    pub capacity: usize,
-    /// Traces in its queue now, batches that are out included.
-    pub traces: usize,
 }
 
 /// The state machine; see the module.
@@ -114,16 +95,6 @@ struct Entry {
     losses: Vec<Loss>,
 }
 
-#[derive(Debug)]
-struct Queue {
-    limits: QueueLimits,
-    fresh: VecDeque<(u64, Nanos)>,
-    fresh_spans: usize,
-    retrying: Vec<(Nanos, Batch)>,
-    out: usize,
-    counts: QueueCounts,
-}
-
 // === impl Outbox ===
 
 impl Outbox {
@@ -153,10 +124,7 @@ impl Outbox {
         self.next += 1;
         self.bytes += charge;
         for queue in &mut self.queues {
-            queue.fresh.push_back((id, now));
-            queue.fresh_spans += kept.spans as usize;
-            queue.counts.bytes += charge;
-            queue.counts.traces += 1;
+            queue.put(id, now, charge, kept.spans as usize);
         }
         let pending = u64::MAX >> (MAX_EXPORTERS - self.queues.len());
         let Kept { trace_id, spans, fragment } = kept;
@@ -196,6 +164,7 @@ impl Outbox {
             }
             queue.fresh.pop_front();
             queue.fresh_spans -= entry.spans as usize;
+            queue.fresh_bytes -= entry.charge;
             batch.items.push(entry.item(id));
         }
         queue.out += 1;
@@ -260,7 +229,7 @@ impl Outbox {
         }
         for queue in &mut self.queues {
             queue.fresh.clear();
-            queue.fresh_spans = 0;
+            (queue.fresh_spans, queue.fresh_bytes) = (0, 0);
             queue.retrying.clear();
         }
     }
@@ -297,6 +266,7 @@ impl Outbox {
         queue.counts.sent += u64::from(entry.spans) - failed;
         queue.counts.bytes -= entry.charge;
         queue.counts.traces -= 1;
+        queue.counts.spans -= entry.spans as usize;
         if entry.pending == 0 {
             self.close_entry(id);
         }
@@ -331,45 +301,6 @@ impl Entry {
             return 0;
         }
         marks(self.spans, losses.iter().copied()).iter().flatten().count() as u64
-    }
-}
-
-// === impl Queue ===
-
-impl Queue {
-    fn new(limits: &QueueLimits) -> Self {
-        Self {
-            limits: *limits,
-            fresh: VecDeque::new(),
-            fresh_spans: 0,
-            retrying: Vec::new(),
-            out: 0,
-            counts: QueueCounts { capacity: limits.bytes, ..QueueCounts::default() },
-        }
-    }
-
-    /// The queue may go over its limit by one trace: a large one must not wait for a gap of its size while small ones
-    /// take every gap.
-    fn has_room(&self) -> bool {
-        self.counts.bytes < self.limits.bytes
-    }
-
-    fn take_retry(&mut self, now: Nanos) -> Option<Batch> {
-        let due = self.retrying.iter().enumerate().filter(|(_, (at, _))| *at <= now);
-        let first = |batch: &Batch| batch.items.first().map(|item| item.entry);
-        let (at, _) = due.min_by_key(|(_, (_, batch))| first(batch))?;
-        self.out += 1;
-        Some(self.retrying.remove(at).1)
-    }
-
-    /// When a fresh batch may be cut: never, at once, or after lingering.
-    fn next_fresh(&self, limits: &BatchLimits, hurried: bool) -> Option<Nanos> {
-        let (_, queued_at) = self.fresh.front()?;
-        if self.out + self.retrying.len() >= self.limits.batches {
-            return None;
-        }
-        let enough = self.fresh_spans >= limits.enough_spans || self.fresh.len() >= limits.traces;
-        Some(if enough || hurried { Nanos::ZERO } else { *queued_at + limits.linger })
     }
 }
 

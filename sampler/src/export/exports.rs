@@ -89,8 +89,10 @@ impl Builder {
         queue: QueueSettings,
         retry: Retry,
     ) -> Self {
-        self.queues.push(QueueLimits { bytes: queue.bytes, batches: queue.consumers.max(1) });
-        self.lanes.push(LaneSpec { name: name.into(), limits: exporter.limits() });
+        self.queues.push(queue.limits());
+        let own = exporter.limits();
+        let limits = queue.batch.map_or(own, |batch| batch.applied_to(own));
+        self.lanes.push(LaneSpec { name: name.into(), limits });
         self.starts.push(Box::new(move |shared, index| {
             tokio::spawn(dispatch::supervise(Lane::new(shared, index, exporter, retry)))
         }));

@@ -55,6 +55,7 @@ const LIMITS: BatchLimits = BatchLimits {
     spans: 8192,
     traces: 1024,
     enough_spans: 1024,
+    enough_bytes: usize::MAX,
     linger: Duration::from_millis(100),
 };
 

@@ -11,6 +11,7 @@ mod exports;
 mod file;
 mod nop;
 mod otlp;
+mod queue;
 pub mod xray;
 
 use std::future::Future;
@@ -25,6 +26,7 @@ pub use exports::{Builder, ExporterStatus, Exports};
 pub use file::{FileExporter, FileSettings};
 pub use nop::NopExporter;
 pub use otlp::{OtlpClient, OtlpExporter, SendOutcome};
+pub use queue::{BatchSettings, QueueSettings};
 pub use tailgate_common::retry::Retry;
 
 /// Why an exporter could not be set up.
@@ -48,7 +50,7 @@ pub trait Exporter: Send + Sync + 'static {
     /// A batch in the form in which it is sent, and how far it has got.
     type Job: Job;
 
-    /// How batches for it are cut.
+    /// How batches for it are cut, unless `sending_queue.batch` says otherwise.
     fn limits(&self) -> BatchLimits;
 
     /// Makes a batch ready. Not for waiting: nothing here may block.
@@ -76,28 +78,6 @@ pub enum Attempt {
         /// What went wrong, for the log.
         why: String,
     },
-}
-
-/// How much an exporter may hold and do at once.
-#[derive(Debug, Clone, Copy)]
-pub struct QueueSettings {
-    /// Most bytes in its queue; a trace costs its bytes and 256 more.
-    pub bytes: usize,
-    /// Batches sent at a time, those that wait for a retry included.
-    pub consumers: usize,
-}
-
-/// Bytes in a queue unless configured.
-pub const DEFAULT_QUEUE_BYTES: usize = 64 << 20;
-/// Batches at a time unless configured; the collector's default.
-pub const DEFAULT_CONSUMERS: usize = 10;
-
-// === impl QueueSettings ===
-
-impl Default for QueueSettings {
-    fn default() -> Self {
-        Self { bytes: DEFAULT_QUEUE_BYTES, consumers: DEFAULT_CONSUMERS }
-    }
 }
 
 #[cfg(test)]

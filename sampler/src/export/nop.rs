@@ -19,6 +19,7 @@ pub(super) const WHATEVER: BatchLimits = BatchLimits {
     spans: 8192,
     traces: 8192,
     enough_spans: 1,
+    enough_bytes: usize::MAX,
     linger: Duration::ZERO,
 };
 

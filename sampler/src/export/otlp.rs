@@ -68,6 +68,7 @@ const LIMITS: BatchLimits = BatchLimits {
     spans: MAX_REQUEST_SPANS,
     traces: MAX_REQUEST_SPANS,
     enough_spans: 2048,
+    enough_bytes: usize::MAX,
     linger: Duration::from_millis(200),
 };
 

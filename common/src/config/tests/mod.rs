@@ -1,6 +1,7 @@
 //! Tests of the language itself, of the shared sections, and that no input makes it panic.
 #![allow(clippy::unwrap_used)]
 
+mod clients;
 mod environment;
 mod errors;
 mod memory;

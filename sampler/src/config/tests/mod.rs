@@ -10,10 +10,6 @@ use tailgate_policy::Rule;
 
 use super::*;
 
-/// The note on a queue's size in requests or spans.
-const IN_BYTES: &str = "accepted, has no effect: the queue is bounded in bytes, by its share of \
-                        the memory limit";
-
 fn unset(_: &str) -> Option<String> {
     None
 }
@@ -62,7 +58,7 @@ fn heads(errors: &str) -> Vec<&str> {
 #[test]
 fn a_collectors_sampler() {
     let (config, notes) = good(include_str!("files/sampler.yaml"));
-    assert_eq!(notes, [format!("exporters.otlp_grpc.sending_queue.queue_size: {IN_BYTES}")]);
+    assert_eq!(notes, Vec::<String>::new());
     let shared = &config.shared;
     let grpc = shared.receivers[0].config.grpc.as_ref().unwrap();
     assert_eq!((grpc.endpoint.as_str(), grpc.max_recv_msg_bytes), ("127.0.0.1:24317", 64 << 20));
@@ -94,14 +90,14 @@ fn a_collectors_sampler() {
         Rule::Probabilistic { hash_salt: String::new(), sampling_percentage: 1.0 }
     );
     let Exporter::Otlp(client) = &config.exporters[0].config else { panic!("no otlp") };
-    assert_eq!((client.endpoint.as_str(), client.queue.queue_size), ("127.0.0.1:14317", 100_000));
+    assert_eq!((client.endpoint.as_str(), client.queue.size), ("127.0.0.1:14317", Some(100_000)));
     assert!(client.tls.insecure);
 }
 
 #[test]
 fn a_sampler_of_whole_traces() {
     let (config, notes) = good(include_str!("files/sampler-whole.yaml"));
-    assert_eq!(notes, [format!("exporters.otlp_grpc.sending_queue.queue_size: {IN_BYTES}")]);
+    assert_eq!(notes, Vec::<String>::new());
     let sampling = config.tail_sampling.unwrap().config;
     assert_eq!(sampling.policies[0].rule, Rule::SpanCount { min_spans: 12, max_spans: 0 });
     assert_eq!(config.shared.telemetry.metrics.level, MetricsLevel::None);
@@ -227,22 +223,27 @@ fn sampling_keys() {
 #[test]
 fn what_is_accepted_and_does_nothing_is_named() {
     let notes = |id, block: &str| exporting(id, block).unwrap_or_else(|e| panic!("{e}")).1;
-    let queue = "sending_queue: {enabled: false, block_on_overflow: true, queue_size: 5, sizer: ";
+    let queue = "sending_queue: {enabled: false, block_on_overflow: true, wait_for_result: true, \
+                 sizer: items, batch: {partition: {metadata_keys: [a]}}}";
     let otlp = |queue| notes("otlp_grpc", &format!("{{endpoint: a:1, {queue}}}"));
     assert_eq!(
-        otlp(format!("{queue}items}}")),
+        otlp(queue),
         [
-            "exporters.otlp_grpc.sending_queue.enabled: accepted, has no effect: there is always \
-             a queue, in memory",
-            "exporters.otlp_grpc.sending_queue.block_on_overflow: accepted, has no effect: before \
-             the queue is full, new spans are refused",
-            &format!("exporters.otlp_grpc.sending_queue.queue_size: {IN_BYTES}"),
+            "exporters.otlp_grpc.sending_queue.batch.partition: accepted, has no effect: no \
+             metadata of clients is held, so there is nothing to part by",
+            "exporters.otlp_grpc.sending_queue.enabled: accepted, has no effect: what is kept \
+             waits in a queue, in memory",
+            "exporters.otlp_grpc.sending_queue.block_on_overflow: accepted, has no effect: when \
+             the queue is full, kept traces are held on, and nothing is dropped",
+            "exporters.otlp_grpc.sending_queue.wait_for_result: accepted, has no effect: spans \
+             are acknowledged when they are held, before it is decided whether they are kept",
+            "exporters.otlp_grpc.sending_queue.sizer: accepted, has no effect without queue_size",
         ]
     );
     // As asked for: nothing to say.
     let as_is = "sending_queue: {enabled: true, block_on_overflow: false, queue_size: 5, \
-                 sizer: bytes}";
-    assert_eq!(otlp(as_is.to_owned()), Vec::<String>::new());
+                 sizer: items, batch: {}}";
+    assert_eq!(otlp(as_is), Vec::<String>::new());
     assert_eq!(
         notes("file", "{path: t.json, flush_interval: 5s}"),
         ["exporters.file.flush_interval: accepted, not needed: each line is written out at once"]
@@ -292,14 +293,11 @@ fn exporters() {
     .unwrap_or_else(|e| panic!("{e}"));
     let Exporter::AwsXray(xray) = exporter else { panic!("no awsxray") };
     assert_eq!(xray.indexed_attributes, ["one"]);
-    assert_eq!((xray.queue.queue_size, xray.max_retries), (9, 5));
+    assert_eq!((xray.queue.size, xray.max_retries), (Some(9), 5));
     assert_eq!(
         notes,
-        [
-            "exporters.awsxray.telemetry.enabled: accepted, has no effect yet: no telemetry \
-             records are sent",
-            &format!("exporters.awsxray.sending_queue.queue_size: {IN_BYTES}"),
-        ]
+        ["exporters.awsxray.telemetry.enabled: accepted, has no effect yet: no telemetry \
+             records are sent",]
     );
 }
 

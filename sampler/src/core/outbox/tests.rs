@@ -1,7 +1,11 @@
 #![allow(clippy::unwrap_used)]
 
+use std::collections::VecDeque;
+
 use proptest::collection::vec;
 use proptest::prelude::*;
+
+use tailgate_common::config::Sizer;
 
 use super::*;
 
@@ -9,7 +13,8 @@ const REASONS: [Reason; 3] = [Reason::REJECTED_BY_BACKEND, Reason::PERMANENT, Re
 const LINGER: Duration = Duration::from_nanos(10);
 
 fn limits(spans: usize, traces: usize) -> BatchLimits {
-    BatchLimits { bytes: 1000, spans, traces, enough_spans: 8, linger: LINGER }
+    let enough_bytes = 3 * charge(1);
+    BatchLimits { bytes: 1000, spans, traces, enough_spans: 8, enough_bytes, linger: LINGER }
 }
 
 fn eager() -> BatchLimits {
@@ -17,7 +22,7 @@ fn eager() -> BatchLimits {
 }
 
 fn queue(bytes: usize, batches: usize) -> QueueLimits {
-    QueueLimits { bytes, batches }
+    QueueLimits { bytes, size: None, batches }
 }
 
 fn kept(n: u8, spans: u32) -> Kept {
@@ -55,6 +60,15 @@ fn op() -> impl Strategy<Value = Op> {
     ]
 }
 
+fn size() -> impl Strategy<Value = Option<(Sizer, usize)>> {
+    prop_oneof![
+        Just(None),
+        (1..4usize).prop_map(|n| Some((Sizer::Requests, n))),
+        (1..12usize).prop_map(|n| Some((Sizer::Items, n))),
+        (1..9usize).prop_map(|n| Some((Sizer::Bytes, n * charge(1) / 2))),
+    ]
+}
+
 /// The obvious model: every span of every trace, and what each exporter said of it.
 #[derive(Default)]
 struct Model {
@@ -83,11 +97,15 @@ impl Model {
         }
     }
 
-    fn counts(&self, capacity: &[usize]) -> OutboxCounts {
-        let queue = |capacity: &usize| QueueCounts { capacity: *capacity, ..Default::default() };
+    fn counts(&self, limits: &[QueueLimits]) -> OutboxCounts {
+        let queue = |limits: &QueueLimits| QueueCounts {
+            capacity: limits.bytes,
+            size: limits.size,
+            ..Default::default()
+        };
         let mut counts = OutboxCounts {
-            queues: capacity.iter().map(queue).collect(),
-            capacity: capacity.iter().copied().max().unwrap(),
+            queues: limits.iter().map(queue).collect(),
+            capacity: limits.iter().map(|l| l.bytes).max().unwrap(),
             ..OutboxCounts::default()
         };
         for trace in &self.traces {
@@ -109,6 +127,7 @@ impl Model {
                 } else {
                     queue.bytes += charge(1);
                     queue.traces += 1;
+                    queue.spans += trace.spans as usize;
                 }
             }
         }
@@ -117,6 +136,7 @@ impl Model {
 }
 
 struct Harness {
+    limits: [QueueLimits; 2],
     outbox: Outbox,
     model: Model,
     now: Nanos,
@@ -126,12 +146,13 @@ struct Harness {
     closed: bool,
 }
 
-const CAPACITY: [usize; 2] = [5 * (100 + ENTRY_OVERHEAD), 3 * (100 + ENTRY_OVERHEAD)];
-
 impl Harness {
-    fn new() -> Self {
+    /// One queue is bounded in bytes alone, the other in a unit as well.
+    fn new(size: Option<(Sizer, usize)>) -> Self {
+        let limits = [queue(charge(5), 2), QueueLimits { size, ..queue(charge(4), 1) }];
         Self {
-            outbox: Outbox::new(&[queue(CAPACITY[0], 2), queue(CAPACITY[1], 1)]),
+            limits,
+            outbox: Outbox::new(&limits),
             model: Model::default(),
             now: Nanos::ZERO,
             out: Default::default(),
@@ -163,13 +184,21 @@ impl Harness {
                 self.fresh = Default::default();
             }
         }
-        assert_eq!(self.outbox.counts(), self.model.counts(&CAPACITY));
+        assert_eq!(self.outbox.counts(), self.model.counts(&self.limits));
     }
 
     fn offer(&mut self, spans: u32) {
         let n = self.model.traces.len();
-        let counts = self.model.counts(&CAPACITY);
-        let fits = |q: &QueueCounts| q.bytes < q.capacity;
+        let counts = self.model.counts(&self.limits);
+        let fits = |q: &QueueCounts| {
+            let fits = match q.size {
+                Some((Sizer::Requests, most)) => q.traces < most,
+                Some((Sizer::Items, most)) => q.spans < most,
+                Some((Sizer::Bytes, most)) => q.bytes < most,
+                None => true,
+            };
+            fits && q.bytes < q.capacity
+        };
         let expected = !self.closed && counts.queues.iter().all(fits);
         assert_eq!(self.outbox.has_room(), expected);
         let answer = self.outbox.offer(kept(n as u8, spans), self.now);
@@ -236,8 +265,8 @@ proptest! {
     #![proptest_config(config())]
 
     #[test]
-    fn agrees_with_the_model(ops in vec(op(), 1..120)) {
-        let mut harness = Harness::new();
+    fn agrees_with_the_model(size in size(), ops in vec(op(), 1..120)) {
+        let mut harness = Harness::new(size);
         for op in ops {
             harness.step(op);
         }
@@ -254,6 +283,28 @@ fn a_full_queue_of_one_exporter_refuses_for_all() {
     outbox.settle(batch, &[]);
     assert_eq!(outbox.counts().exported, 0, "the other exporter is not done");
     outbox.offer(kept(2, 1), Nanos::ZERO).unwrap();
+}
+
+#[test]
+fn a_queue_is_bounded_in_its_own_unit_beside_its_bytes() {
+    for (size, fits, fill) in [
+        (None, 10, (charge(10), charge(10))),
+        (Some((Sizer::Requests, 4)), 4, (4, 4)),
+        // The last one may go over.
+        (Some((Sizer::Items, 7)), 3, (9, 7)),
+        (Some((Sizer::Bytes, charge(2))), 2, (charge(2), charge(2))),
+        (Some((Sizer::Bytes, charge(99))), 10, (charge(10), charge(10))),
+        (Some((Sizer::Requests, 99)), 10, (10, 99)),
+    ] {
+        let mut outbox = Outbox::new(&[QueueLimits { size, ..queue(charge(10), 1) }]);
+        let taken = (0..20).take_while(|n| outbox.offer(kept(*n, 3), Nanos::ZERO).is_ok());
+        assert_eq!(taken.count(), fits, "{size:?}");
+        assert_eq!(outbox.counts().queues[0].fill(), fill, "{size:?}");
+        let batch = outbox.take(0, Nanos::ZERO, &eager()).unwrap();
+        assert!(!outbox.has_room(), "what is out still counts");
+        outbox.settle(batch, &[]);
+        assert!(outbox.has_room());
+    }
 }
 
 #[test]

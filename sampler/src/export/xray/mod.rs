@@ -73,6 +73,7 @@ const LIMITS: BatchLimits = BatchLimits {
     spans: 20 * MAX_CALL_DOCUMENTS,
     traces: 20 * MAX_CALL_DOCUMENTS,
     enough_spans: 10 * MAX_CALL_DOCUMENTS,
+    enough_bytes: usize::MAX,
     linger: Duration::from_millis(200),
 };
 

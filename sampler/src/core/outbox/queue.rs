@@ -1,0 +1,120 @@
+//! The queue of one exporter: which entries it has not sent, and how many more it may have.
+
+use std::collections::VecDeque;
+
+use tailgate_common::clock::Nanos;
+use tailgate_common::config::Sizer;
+
+use super::{Batch, BatchLimits};
+
+/// How much one exporter may have.
+#[derive(Debug, Clone, Copy)]
+pub struct QueueLimits {
+    /// From so many bytes charged to its queue on it takes nothing more.
+    pub bytes: usize,
+    /// Beside that, from so many of a unit on; a request is a kept trace.
+    pub size: Option<(Sizer, usize)>,
+    /// Most batches out or waiting for a retry at a time.
+    pub batches: usize,
+}
+
+/// The figures of one exporter.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct QueueCounts {
+    /// Spans it delivered.
+    pub sent: u64,
+    /// Spans it gave up.
+    pub failed: u64,
+    /// Bytes charged to its queue now, batches that are out included.
+    pub bytes: usize,
+    /// Most bytes.
+    pub capacity: usize,
+    /// Traces in its queue now, batches that are out included.
+    pub traces: usize,
+    /// Spans of them.
+    pub spans: usize,
+    /// The other bound of the queue, and its unit.
+    pub size: Option<(Sizer, usize)>,
+}
+
+#[derive(Debug)]
+pub(super) struct Queue {
+    pub limits: QueueLimits,
+    pub fresh: VecDeque<(u64, Nanos)>,
+    pub fresh_spans: usize,
+    pub fresh_bytes: usize,
+    pub retrying: Vec<(Nanos, Batch)>,
+    pub out: usize,
+    pub counts: QueueCounts,
+}
+
+// === impl QueueCounts ===
+
+impl QueueCounts {
+    /// What is in the queue, and what fits in, in the unit in which it is bounded.
+    pub fn fill(&self) -> (usize, usize) {
+        match self.size {
+            None => (self.bytes, self.capacity),
+            Some((Sizer::Bytes, most)) => (self.bytes, most.min(self.capacity)),
+            Some((Sizer::Items, most)) => (self.spans, most),
+            Some((Sizer::Requests, most)) => (self.traces, most),
+        }
+    }
+
+    /// A queue may go over its limits by one trace: a large one must not wait for a gap of its size
+    /// while small ones take every gap.
+    fn has_room(&self) -> bool {
+        let (now, most) = self.fill();
+        now < most && self.bytes < self.capacity
+    }
+}
+
+// === impl Queue ===
+
+impl Queue {
+    pub fn new(limits: &QueueLimits) -> Self {
+        let QueueLimits { bytes: capacity, size, .. } = *limits;
+        Self {
+            limits: *limits,
+            fresh: VecDeque::new(),
+            fresh_spans: 0,
+            fresh_bytes: 0,
+            retrying: Vec::new(),
+            out: 0,
+            counts: QueueCounts { capacity, size, ..QueueCounts::default() },
+        }
+    }
+
+    pub fn put(&mut self, id: u64, now: Nanos, charge: usize, spans: usize) {
+        self.fresh.push_back((id, now));
+        self.fresh_spans += spans;
+        self.fresh_bytes += charge;
+        self.counts.bytes += charge;
+        self.counts.traces += 1;
+        self.counts.spans += spans;
+    }
+
+    pub fn has_room(&self) -> bool {
+        self.counts.has_room()
+    }
+
+    pub fn take_retry(&mut self, now: Nanos) -> Option<Batch> {
+        let due = self.retrying.iter().enumerate().filter(|(_, (at, _))| *at <= now);
+        let first = |batch: &Batch| batch.items.first().map(|item| item.entry);
+        let (at, _) = due.min_by_key(|(_, (_, batch))| first(batch))?;
+        self.out += 1;
+        Some(self.retrying.remove(at).1)
+    }
+
+    /// When a fresh batch may be cut: never, at once, or after lingering.
+    pub fn next_fresh(&self, limits: &BatchLimits, hurried: bool) -> Option<Nanos> {
+        let (_, queued_at) = self.fresh.front()?;
+        if self.out + self.retrying.len() >= self.limits.batches {
+            return None;
+        }
+        let enough = self.fresh_spans >= limits.enough_spans
+            || self.fresh_bytes >= limits.enough_bytes
+            || self.fresh.len() >= limits.traces;
+        Some(if enough || hurried { Nanos::ZERO } else { *queued_at + limits.linger })
+    }
+}
