@@ -182,6 +182,22 @@ async fn a_client_that_does_not_read_is_let_go() {
     until("it is closed", || rig.handle.stats().open_connections() == 0).await;
 }
 
+/// Nothing is written that could be stuck, and its pings are answered, so it may stay; but without
+/// the memory of its requests.
+#[tokio::test]
+async fn a_client_that_opens_no_window_holds_no_memory() {
+    let rig = Rig::start(ServerSettings::grpc("")).await;
+    let io = TokioIo::new(TcpStream::connect(rig.addr()).await.unwrap());
+    let mut client = http2::Builder::new(TokioExecutor::new());
+    let client = client.initial_stream_window_size(0).adaptive_window(false);
+    let (mut sender, connection) = client.handshake(io).await.unwrap();
+    let _connection = tokio::spawn(connection);
+    let request = grpc_request(EXPORT, "", framed(false, &[7; 1 << 20]));
+    let answer = sender.send_request(request).await.unwrap();
+    assert_eq!((answer.status().as_u16(), rig.got()), (200, 1));
+    assert_eq!((rig.handle.stats().in_flight(), rig.budget.used()), (1, 0));
+}
+
 #[tokio::test]
 async fn one_address_cannot_take_all_places() {
     let mut settings = ServerSettings::http("");

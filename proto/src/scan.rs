@@ -4,7 +4,7 @@
 //! are checked on the way, before anything is copied, so that no request costs more than its own size.
 //!
 //! A request that is not protobuf is refused whole. A span that can never be processed (bad ids, too large, nested too
-//! deeply) is left out and counted, for `partial_success`.
+//! deeply, not UTF-8) is left out and counted, for `partial_success`.
 
 use thiserror::Error;
 
@@ -117,6 +117,8 @@ struct Part<'a> {
     bytes: &'a [u8],
     at: usize,
 }
+
+const NOT_TEXT: &str = "a string is not UTF-8";
 
 /// Scans one `ExportTraceServiceRequest`. On an error `out` holds nothing of use.
 pub fn scan(request: &[u8], limits: &Limits, out: &mut Scan) -> Result<(), ScanError> {
@@ -280,6 +282,7 @@ impl Scan {
                 Ok(()) => {}
                 Err(Malformed::Wire(error)) => return Err(error.into()),
                 Err(Malformed::TooDeep) => fault = Some(too_deep(limits)),
+                Err(Malformed::NotText) => fault = Some(NOT_TEXT.to_owned()),
             }
             let (start, end) = ((part.at + field.start) as u32, (part.at + field.end) as u32);
             len += end - start;
@@ -299,7 +302,7 @@ impl Scan {
     fn scan_span(&mut self, part: Part<'_>, scope: u32, limits: &Limits) -> Result<(), ScanError> {
         let (mut trace_id, mut span_id): (&[u8], &[u8]) = (&[], &[]);
         let mut parent: &[u8] = &[];
-        let mut deep = false;
+        let (mut deep, mut garbled) = (false, false);
         for field in Fields::new(part.bytes) {
             let field = field?;
             match (field.number, field.value) {
@@ -311,6 +314,7 @@ impl Scan {
                     Ok(()) => {}
                     Err(Malformed::Wire(error)) => return Err(error.into()),
                     Err(Malformed::TooDeep) => deep = true,
+                    Err(Malformed::NotText) => garbled = true,
                 },
                 _ => {}
             }
@@ -330,6 +334,8 @@ impl Scan {
             self.reject(|| format!("span of {size} bytes exceeds max_span_bytes {limit}"));
         } else if deep {
             self.reject(|| too_deep(limits));
+        } else if garbled {
+            self.reject(|| NOT_TEXT.to_owned());
         } else {
             let (start, end) = (part.at as u32, (part.at + size) as u32);
             let root = parent.iter().all(|byte| *byte == 0);

@@ -1,7 +1,7 @@
 //! The shape of OTLP's messages: which field has which wire type, and which message is inside which.
 //!
 //! `check` walks bytes against it, so that whatever was accepted here is also accepted by any protobuf decoder behind
-//! us (except for strings that are not UTF-8, which pass through).
+//! us: one string that is not UTF-8 makes strict ones refuse the whole batch that it is in.
 //! Source: opentelemetry-proto v1.7 `trace.proto`, `common.proto`, `resource.proto`.
 
 use crate::wire::{Field, Fields, Wire, WireError};
@@ -20,6 +20,7 @@ enum Kind {
     Fixed64,
     Fixed32,
     Bytes,
+    Text,
     Message(&'static Message),
 }
 
@@ -30,14 +31,16 @@ pub(crate) enum Malformed {
     Wire(WireError),
     /// Messages are nested deeper than allowed.
     TooDeep,
+    /// A string that is not UTF-8.
+    NotText,
 }
 
-use Kind::{Bytes, Fixed32, Fixed64, Unknown, Varint};
+use Kind::{Bytes, Fixed32, Fixed64, Text, Unknown, Varint};
 
 static ANY_VALUE: Message = Message {
     fields: &[
         Unknown,
-        Bytes,
+        Text,
         Varint,
         Varint,
         Fixed64,
@@ -49,26 +52,25 @@ static ANY_VALUE: Message = Message {
 };
 static ARRAY_VALUE: Message = Message { fields: &[Unknown, Kind::Message(&ANY_VALUE)] };
 static KEY_VALUE_LIST: Message = Message { fields: &[Unknown, Kind::Message(&KEY_VALUE)] };
-static KEY_VALUE: Message =
-    Message { fields: &[Unknown, Bytes, Kind::Message(&ANY_VALUE), Varint] };
-static ENTITY_REF: Message = Message { fields: &[Unknown, Bytes, Bytes, Bytes, Bytes] };
+static KEY_VALUE: Message = Message { fields: &[Unknown, Text, Kind::Message(&ANY_VALUE), Varint] };
+static ENTITY_REF: Message = Message { fields: &[Unknown, Text, Text, Text, Text] };
 pub(crate) static RESOURCE: Message =
     Message { fields: &[Unknown, Kind::Message(&KEY_VALUE), Varint, Kind::Message(&ENTITY_REF)] };
 static SCOPE: Message =
-    Message { fields: &[Unknown, Bytes, Bytes, Kind::Message(&KEY_VALUE), Varint] };
+    Message { fields: &[Unknown, Text, Text, Kind::Message(&KEY_VALUE), Varint] };
 static EVENT: Message =
-    Message { fields: &[Unknown, Fixed64, Bytes, Kind::Message(&KEY_VALUE), Varint] };
+    Message { fields: &[Unknown, Fixed64, Text, Kind::Message(&KEY_VALUE), Varint] };
 static LINK: Message =
-    Message { fields: &[Unknown, Bytes, Bytes, Bytes, Kind::Message(&KEY_VALUE), Varint, Fixed32] };
-static STATUS: Message = Message { fields: &[Unknown, Unknown, Bytes, Varint] };
+    Message { fields: &[Unknown, Bytes, Bytes, Text, Kind::Message(&KEY_VALUE), Varint, Fixed32] };
+static STATUS: Message = Message { fields: &[Unknown, Unknown, Text, Varint] };
 pub(crate) static SPAN: Message = Message {
     fields: &[
         Unknown,
         Bytes,
         Bytes,
+        Text,
         Bytes,
-        Bytes,
-        Bytes,
+        Text,
         Varint,
         Fixed64,
         Fixed64,
@@ -84,9 +86,9 @@ pub(crate) static SPAN: Message = Message {
 };
 /// `ResourceSpans` and `ScopeSpans` without their field 2, which the scan walks itself.
 pub(crate) static RESOURCE_SPANS: Message =
-    Message { fields: &[Unknown, Kind::Message(&RESOURCE), Unknown, Bytes] };
+    Message { fields: &[Unknown, Kind::Message(&RESOURCE), Unknown, Text] };
 pub(crate) static SCOPE_SPANS: Message =
-    Message { fields: &[Unknown, Kind::Message(&SCOPE), Unknown, Bytes] };
+    Message { fields: &[Unknown, Kind::Message(&SCOPE), Unknown, Text] };
 
 // === impl Message ===
 
@@ -107,6 +109,10 @@ impl Message {
             (Kind::Message(inner), Wire::Len(bytes)) => match depth.checked_sub(1) {
                 Some(depth) => inner.check(bytes, depth),
                 None => Err(Malformed::TooDeep),
+            },
+            (Text, Wire::Len(bytes)) => match std::str::from_utf8(bytes) {
+                Ok(_) => Ok(()),
+                Err(_) => Err(Malformed::NotText),
             },
             (Unknown, _)
             | (Varint, Wire::Varint(_))

@@ -193,6 +193,44 @@ fn bad_spans_are_left_out_with_the_reason() {
     assert_eq!(scanned(&request_with(nested(32))).unwrap().rejected().spans, 0);
 }
 
+/// A span with `\u{b5}` in each of its strings, which are 11.
+fn wordy() -> Span {
+    use opentelemetry_proto::tonic::common::v1::any_value::Value;
+    use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue};
+    use opentelemetry_proto::tonic::trace::v1::Status;
+    use opentelemetry_proto::tonic::trace::v1::span::{Event, Link};
+    let text = || "\u{b5}".to_owned();
+    let value = Some(AnyValue { value: Some(Value::StringValue(text())) });
+    let pair = KeyValue { key: text(), value, ..Default::default() };
+    let attributes = vec![pair];
+    let event = Event { name: text(), attributes: attributes.clone(), ..Default::default() };
+    let link = Link { trace_state: text(), attributes: attributes.clone(), ..Default::default() };
+    let status = Some(Status { message: text(), code: 0 });
+    let (name, trace_state) = (text(), text());
+    Span { name, trace_state, attributes, events: vec![event], links: vec![link], status, ..good() }
+}
+
+#[test]
+fn a_string_that_is_none_costs_its_span_only() {
+    let whole = request_with(wordy());
+    assert_eq!(scanned(&whole).unwrap().rejected().spans, 0);
+    let places = (0..whole.len()).filter(|at| whole[*at..].starts_with("\u{b5}".as_bytes()));
+    let mut tried = 0;
+    for place in places {
+        let mut bytes = whole.clone();
+        bytes[place] = 0xff;
+        assert!(Request::decode(&bytes[..]).is_err(), "strict decoders refuse all of it");
+        let out = scanned(&bytes).unwrap();
+        assert_eq!((out.spans().len(), out.rejected().spans), (1, 1));
+        assert_eq!(out.rejected().reason.as_deref(), Some("a string is not UTF-8"));
+        let mut rest = Vec::new();
+        splice(&bytes, &out, &[0], &mut rest);
+        assert!(Request::decode(&rest[..]).is_ok());
+        tried += 1;
+    }
+    assert_eq!(tried, 11);
+}
+
 #[test]
 fn too_many_spans_are_refused() {
     let scope = ScopeSpans { spans: vec![good(); 11], ..Default::default() };

@@ -3,7 +3,6 @@
 use super::response::ReplyBody;
 use super::settings::{HttpServes, Serves, Shared};
 use super::{Cors, Ingest, grpc, http as otlp_http};
-use crate::limit::Permit;
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Request, Response, StatusCode};
@@ -17,13 +16,13 @@ pub(super) async fn dispatch<I: Ingest>(
     request: Request<Incoming>,
 ) -> Result<Response<ReplyBody>, Infallible> {
     let in_flight = shared.stats.request();
-    let (mut response, permit) = match (&shared.settings.serves, is_grpc(&request)) {
+    let mut response = match (&shared.settings.serves, is_grpc(&request)) {
         (Serves::Grpc, true) => grpc::handle(&shared, request).await,
         (Serves::Http(serves), false) => over_http(&shared, serves, request).await,
-        (Serves::Grpc, false) => (wrong_port("OTLP/gRPC", "HTTP", 4318), None),
-        (Serves::Http(_), true) => (wrong_port("OTLP/HTTP", "gRPC", 4317), None),
+        (Serves::Grpc, false) => wrong_port("OTLP/gRPC", "HTTP", 4318),
+        (Serves::Http(_), true) => wrong_port("OTLP/HTTP", "gRPC", 4317),
     };
-    response.body_mut().hold(in_flight, permit);
+    response.body_mut().hold(in_flight);
     Ok(response)
 }
 
@@ -32,10 +31,10 @@ async fn over_http<I: Ingest>(
     shared: &Shared<I>,
     serves: &HttpServes,
     request: Request<Incoming>,
-) -> (Response<ReplyBody>, Option<Permit>) {
+) -> Response<ReplyBody> {
     let cors = shared.settings.cors.as_deref();
     let preflight = Cors::is_preflight(request.method(), request.headers());
-    let (mut response, permit) = match cors {
+    let mut response = match cors {
         None => otlp_http::handle(shared, serves, request).await,
         // A browser asks without credentials, so this comes before they are checked.
         Some(cors) if preflight => {
@@ -43,19 +42,19 @@ async fn over_http<I: Ingest>(
             *response.status_mut() = StatusCode::NO_CONTENT;
             cors.preflight(request.headers(), response.headers_mut());
             shared.stats.answered_http(response.status().as_u16());
-            (response, None)
+            response
         }
         Some(cors) => {
             let origin = cors.allowed(request.headers());
             let mut answer = otlp_http::handle(shared, serves, request).await;
-            cors.mark(origin, answer.0.headers_mut());
+            cors.mark(origin, answer.headers_mut());
             answer
         }
     };
     for (name, value) in &shared.settings.response_headers {
         response.headers_mut().entry(name).or_insert_with(|| value.clone());
     }
-    (response, permit)
+    response
 }
 
 fn is_grpc(request: &Request<Incoming>) -> bool {

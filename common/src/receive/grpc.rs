@@ -35,32 +35,32 @@ const HELD: &[u8] = &[0, 0, 0, 0, 2, 0x0a, 0];
 /// Headers are limited by clients (grpc-go: 16 MiB, others 8 KiB), so a long message is cut.
 const MAX_MESSAGE: usize = 1024;
 
-/// Answers one request. The permit is for the request's bytes.
+/// Answers one request.
 pub(super) async fn handle<I: Ingest>(
     shared: &Shared<I>,
     request: Request<Incoming>,
-) -> (Response<ReplyBody>, Option<Permit>) {
+) -> Response<ReplyBody> {
     if matches!(request.uri().path(), health::CHECK | health::WATCH) {
         let answer = health::handle(shared, request).await;
-        return (answer.unwrap_or_else(|refusal| refused(&refusal)), None);
+        return answer.unwrap_or_else(|refusal| refused(&refusal));
     }
     let within = request.headers().get("grpc-timeout").and_then(timeout);
     let answered = async {
         match receive(shared, request).await {
-            Ok((body, permit)) if body.is_empty() => (Reply::Held, Some(permit)),
-            Ok((body, permit)) => (shared.ingest.ingest(body, Transport::Grpc).await, Some(permit)),
-            Err(refusal) => (Reply::Refused(refusal), None),
+            Ok((body, _)) if body.is_empty() => Reply::Held,
+            Ok((body, _permit)) => shared.ingest.ingest(body, Transport::Grpc).await,
+            Err(refusal) => Reply::Refused(refusal),
         }
     };
-    let (reply, permit) = match within {
+    let reply = match within {
         None => answered.await,
         // The client has given up by then; the answer is for what is between us.
         Some(within) => tokio::time::timeout(within, answered).await.unwrap_or_else(|_| {
             let message = format!("no outcome within the client's {} ms", within.as_millis());
-            (Reply::Refused(Refusal::new(Code::DeadlineExceeded, message)), None)
+            Reply::Refused(Refusal::new(Code::DeadlineExceeded, message))
         }),
     };
-    let response = match reply {
+    match reply {
         Reply::Held => {
             shared.stats.answered_grpc(0);
             success(Bytes::from_static(HELD))
@@ -73,8 +73,7 @@ pub(super) async fn handle<I: Ingest>(
             shared.stats.answered_grpc(refusal.code.grpc());
             refused(&refusal)
         }
-    };
-    (response, permit)
+    }
 }
 
 /// `grpc-timeout`: at most eight digits and a unit; what is no timeout is none.

@@ -34,30 +34,30 @@ enum Refused {
     Otlp(Form, Refusal),
 }
 
-/// Answers one request. The permit is for the request's bytes.
+/// Answers one request.
 pub(super) async fn handle<I: Ingest>(
     shared: &Shared<I>,
     serves: &HttpServes,
     request: Request<Incoming>,
-) -> (Response<ReplyBody>, Option<Permit>) {
+) -> Response<ReplyBody> {
     let drains = request.version() < Version::HTTP_2 && !request.headers().contains_key(EXPECT);
     let (head, body) = request.into_parts();
     let mut body = shared.body(body);
-    let (response, permit) = traces(shared, serves, &head, &mut body).await;
-    if permit.is_none() && drains {
+    let (response, read) = traces(shared, serves, &head, &mut body).await;
+    if !read && drains {
         body.discard().await;
     }
     shared.stats.answered_http(response.status().as_u16());
-    (response, permit)
+    response
 }
 
-/// Answers a request for traces; without a permit if its body was not read.
+/// Answers a request for traces, and says whether its body was read.
 async fn traces<I: Ingest>(
     shared: &Shared<I>,
     serves: &HttpServes,
     head: &Parts,
     body: &mut BodyReader,
-) -> (Response<ReplyBody>, Option<Permit>) {
+) -> (Response<ReplyBody>, bool) {
     let received = match check(shared, serves, head) {
         Ok((form, encoding)) => match receive(shared, form, encoding, body).await {
             Ok((bytes, permit)) => Ok((form, bytes, permit)),
@@ -66,14 +66,14 @@ async fn traces<I: Ingest>(
         Err(refused) => Err(refused),
     };
     match received {
-        Ok((form, bytes, permit)) => {
+        Ok((form, bytes, _permit)) => {
             let reply = match bytes.is_empty() {
                 true => Reply::Held,
                 false => shared.ingest.ingest(bytes, Transport::Http).await,
             };
-            (answer(form, reply), Some(permit))
+            (answer(form, reply), true)
         }
-        Err(refused) => (refused.response(), None),
+        Err(refused) => (refused.response(), false),
     }
 }
 

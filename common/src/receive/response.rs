@@ -1,7 +1,6 @@
 //! Response bodies: a piece of data, perhaps one more later, and a set of trailers.
 
 use super::stats::Gauge;
-use crate::limit::Permit;
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use http::HeaderMap;
@@ -10,14 +9,14 @@ use std::convert::Infallible;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-/// A response body; keeps the request's permit and its place among the requests in flight until
-/// the response is written.
+/// A response body; keeps the request's place among those in flight until the response is written.
+/// Not its permit: a client may leave the response where it is for as long as it likes.
 #[derive(Default)]
 pub(super) struct ReplyBody {
     data: Option<Bytes>,
     later: Option<(BoxFuture<'static, ()>, Bytes)>,
     trailers: Option<HeaderMap>,
-    held: Option<(Gauge, Option<Permit>)>,
+    held: Option<Gauge>,
 }
 
 // === impl ReplyBody ===
@@ -34,8 +33,8 @@ impl ReplyBody {
         self
     }
 
-    pub fn hold(&mut self, in_flight: Gauge, permit: Option<Permit>) {
-        self.held = Some((in_flight, permit));
+    pub fn hold(&mut self, in_flight: Gauge) {
+        self.held = Some(in_flight);
     }
 }
 
