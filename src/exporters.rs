@@ -10,7 +10,9 @@ use tailgate_common::config;
 use tailgate_common::config::{Authenticator, Named, Queue};
 use tailgate_common::net::tls::{ClientFiles, Versions, client_config};
 use tailgate_sampler::config::{AwsXray, Exporter};
-use tailgate_sampler::export::xray::{SdkClient, XrayExporter, XraySettings};
+use tailgate_sampler::export::xray::{
+    SdkClient, SendSettings, XrayExporter, XraySettings, XrayWatch,
+};
 use tailgate_sampler::export::{
     Builder, DebugExporter, Exports, FileExporter, FileSettings, NopExporter, OtlpExporter,
     QueueSettings, Retry,
@@ -22,14 +24,23 @@ use crate::auth;
 /// Time for one attempt if none is configured: it must end somewhen.
 const LONGEST_ATTEMPT: Duration = Duration::from_secs(60);
 
+/// The running exporters of a pipeline.
+pub struct Started {
+    /// All of them.
+    pub exports: Exports,
+    /// Those to X-Ray have more to show, by name.
+    pub xray: Vec<(String, XrayWatch)>,
+}
+
 /// Starts the exporters of a pipeline; each may have `queue_bytes`.
 pub async fn start(
     exporters: &[Named<Exporter>],
     known: &[Named<Authenticator>],
     queue_bytes: usize,
     clock: &Arc<dyn Clock>,
-) -> anyhow::Result<Exports> {
+) -> anyhow::Result<Started> {
     let mut builder = Builder::new();
+    let mut xray = Vec::new();
     for Named { id, config } in exporters {
         let name = id.to_string();
         let context = || format!("exporter {name}");
@@ -38,8 +49,15 @@ pub async fn start(
         builder = match config {
             Exporter::AwsXray(aws) => {
                 let client = SdkClient::new(&xray_settings(aws)).await.with_context(context)?;
-                let exporter = XrayExporter::new(&name, client, xray_options(aws), clock.clone());
-                builder.add(&name, exporter, queue(&aws.queue), aws.retry.clone())
+                let send = SendSettings::new(aws.num_workers, aws.max_retries, &aws.retry);
+                let options = xray_options(aws);
+                let exporter = XrayExporter::new(&name, client, options, &send, clock.clone());
+                xray.push((name.clone(), exporter.watch()));
+                let queue = queue(&aws.queue);
+                // A batch makes one call at a time.
+                let consumers = queue.consumers.max(aws.num_workers);
+                let queue = QueueSettings { consumers, ..queue };
+                builder.add(&name, exporter, queue, aws.retry.clone())
             }
             Exporter::Otlp(otlp) => {
                 let client = otlp_client(otlp, known).with_context(context)?;
@@ -58,7 +76,7 @@ pub async fn start(
             Exporter::Nop => builder.add(&name, NopExporter, plain, Retry::default()),
         };
     }
-    Ok(builder.start(clock.clone()))
+    Ok(Started { exports: builder.start(clock.clone()), xray })
 }
 
 /// A client of one OTLP/gRPC endpoint.

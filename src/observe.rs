@@ -1,5 +1,7 @@
 //! What is seen from outside: logs, metrics, health; from the tiers' own counters to series.
 
+mod xray;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
@@ -19,7 +21,7 @@ use tailgate_loadbalancer::config::LoadBalancerConfig;
 use tailgate_sampler::config::{Exporter, SamplerConfig};
 use tailgate_sampler::core::counts::Early;
 use tailgate_sampler::core::outbox::Reason;
-use tailgate_sampler::export::xray;
+use tailgate_sampler::export::xray::lost_reasons as xray_lost_reasons;
 use tailgate_sampler::hold::Snapshot;
 use tailgate_sampler::members::Node;
 use tokio_util::sync::CancellationToken;
@@ -259,7 +261,7 @@ fn lost_reasons(aws: bool) -> Vec<Reason> {
         Reason::INTERNAL,
     ];
     if aws {
-        reasons.extend(xray::lost_reasons());
+        reasons.extend(xray_lost_reasons());
     }
     reasons
 }

@@ -70,7 +70,7 @@ async fn serve(config: SamplerConfig) -> anyhow::Result<ExitCode> {
     let shared = &config.shared;
     let observed = observe::start(shared, "sampler").await?;
     let memory = Memory::of(shared);
-    let exports = {
+    let exporters::Started { exports, xray } = {
         let (known, bytes) = (&shared.authenticators, memory.outgoing as usize);
         exporters::start(&config.exporters, known, bytes, &clock).await?
     };
@@ -88,6 +88,7 @@ async fn serve(config: SamplerConfig) -> anyhow::Result<ExitCode> {
     let members = Arc::new(Members::new(clients, shared.tailgate.eject_after, &*clock));
     let node = Node { sampler: sampler.clone(), members };
     observed.watch_sampler(&config, &node);
+    observed.watch_xray(xray);
 
     let mut signal = process::StopSignal::new()?;
     let stop = CancellationToken::new();

@@ -12,6 +12,7 @@ mod metrics;
 mod names;
 mod process;
 mod series;
+mod xray;
 
 pub use self::distribution::{Distribution, Reading};
 pub use self::health::{Health, HealthServer, Latch, serve_health};
@@ -24,6 +25,7 @@ pub use self::series::{
     BackendSeries, ExporterSeries, LedgerSeries, LoadBalancerSeries, MemoryLimiterSeries,
     PolicySeries, ProcessorSeries, ReceiverSeries, ServerSeries, TailSamplingSeries,
 };
+pub use self::xray::XraySeries;
 
 /// The definitions of all metrics.
 pub mod defs {

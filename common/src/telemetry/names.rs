@@ -57,6 +57,8 @@ const TICK_MS: &[f64] = &[
 const AGE_S: &[f64] = &[1.0, 2.0, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 300.0, 1800.0];
 const LATENCY_MS: &[f64] = &[5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0, 2000.0, 5000.0];
 
+const CALL_DOCUMENTS: &[f64] = &[1.0, 5.0, 10.0, 20.0, 30.0, 40.0, 44.0, 49.0, 50.0];
+
 const NONE: &[&str] = &[];
 const RECEIVER: &[&str] = &["receiver", "transport"];
 const TRANSPORT: &[&str] = &["transport"];
@@ -73,6 +75,8 @@ const RESOLVER: &[&str] = &["resolver"];
 const RESOLUTION: &[&str] = &["resolver", "success"];
 const ENDPOINT: &[&str] = &["endpoint"];
 const BACKEND: &[&str] = &["endpoint", "success"];
+const CALL_END: &[&str] = &["exporter", "outcome"];
+const UNPROCESSED: &[&str] = &["exporter", "code"];
 const LEDGER: &[&str] = &["outcome", "reason"];
 
 define! {
@@ -211,6 +215,40 @@ define! {
     LB_NUM_RESOLUTIONS: Counter, Count, RESOLUTION,
         "otelcol_loadbalancer_num_resolutions",
         "Number of times the resolver has triggered new resolutions";
+
+    XRAY_CALLS: Counter, Count, CALL_END,
+        "tailgate_xray_calls",
+        "Number of PutTraceSegments calls by what came of them";
+    XRAY_DOCUMENTS: Counter, Count, CALL_END,
+        "tailgate_xray_documents",
+        "Number of documents by X-Ray's answer: accepted, retried (sent again later), lost";
+    XRAY_UNPROCESSED: Counter, Count, UNPROCESSED,
+        "tailgate_xray_unprocessed_documents",
+        "Number of documents that X-Ray listed as unprocessed, by its code";
+    XRAY_CALL_DOCUMENTS: Histogram(CALL_DOCUMENTS), Count, EXPORTER,
+        "tailgate_xray_call_documents",
+        "Documents in each call; 50 are the most";
+    XRAY_RATE: Gauge, Count, EXPORTER,
+        "tailgate_xray_documents_per_second",
+        "Documents accepted a second, over the last two seconds";
+    XRAY_RATE_LIMIT: Gauge, Count, EXPORTER,
+        "tailgate_xray_documents_per_second_allowed",
+        "Documents a second that are sent at most; 0 until X-Ray has throttled";
+    XRAY_QUOTA: Gauge, Count, EXPORTER,
+        "tailgate_xray_quota_documents_per_second",
+        "Documents a second at which X-Ray began to throttle; 0 until it has";
+    XRAY_HEADROOM: Gauge, Count, EXPORTER,
+        "tailgate_xray_quota_headroom",
+        "The quota less the documents accepted a second; 0 until X-Ray has throttled";
+    XRAY_CALLS_IN_FLIGHT: Gauge, Count, EXPORTER,
+        "tailgate_xray_calls_in_flight",
+        "Calls under way";
+    XRAY_CALLS_ALLOWED: Gauge, Count, EXPORTER,
+        "tailgate_xray_calls_in_flight_allowed",
+        "Calls that may be under way at a time";
+    XRAY_PAUSED: Gauge, Count, EXPORTER,
+        "tailgate_xray_paused",
+        "1 while no call is made but to see whether X-Ray answers again";
 
     LEDGER_SPANS: Gauge, Count, LEDGER,
         "tailgate_ledger_spans",

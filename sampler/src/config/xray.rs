@@ -8,13 +8,13 @@ use tailgate_common::retry::Retry;
 /// `exporters.awsxray`. Empty texts are keys that were not given.
 #[derive(Clone, Debug, PartialEq)]
 pub struct AwsXray {
-    /// Connections kept per host; default 8.
+    /// Calls at a time; default 8.
     pub num_workers: usize,
     /// Base URL of the service instead of the region's; `http://` is allowed.
     pub endpoint: String,
     /// Limit of one call; default 30 s.
     pub request_timeout: Duration,
-    /// Attempts of one call, the first included; default 2.
+    /// Attempts of one call, the first included, before its batch counts as failed; 0 is 3; default 2.
     pub max_retries: u32,
     /// Whether to take any certificate; default false.
     pub no_verify_ssl: bool,

@@ -127,7 +127,9 @@ impl<E: Exporter> Lane<E> {
                 attempt = self.exporter.attempt(&mut job) => attempt,
                 () = self.shared.abort.cancelled() => break Reason::SHUTDOWN,
             };
-            let Attempt::Again { retry_after, why } = attempt else { break Reason::INTERNAL };
+            let Attempt::Again { retry_after, why, paced } = attempt else {
+                break Reason::INTERNAL;
+            };
             failures += 1;
             let Some(delay) = self.next_delay(failures, started, retry_after) else {
                 tracing::error!(exporter = self.name(), %why, "gave a batch up");
@@ -135,7 +137,7 @@ impl<E: Exporter> Lane<E> {
             };
             tracing::debug!(exporter = self.name(), %why, ?delay, "trying a batch again");
             mark.get_or_insert_with(|| FailingMark::new(self.state())).explain(why);
-            if !self.pause(delay).await {
+            if !self.pause(if paced { Duration::ZERO } else { delay }).await {
                 break Reason::SHUTDOWN;
             }
         };

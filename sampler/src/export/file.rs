@@ -103,7 +103,7 @@ impl Exporter for FileExporter {
             Ok(Err(error)) => error.to_string(),
             Err(error) => error.to_string(),
         };
-        Attempt::Again { retry_after: None, why: error }
+        Attempt::Again { retry_after: None, why: error, paced: false }
     }
 }
 

@@ -77,6 +77,8 @@ pub enum Attempt {
         retry_after: Option<Duration>,
         /// What went wrong, for the log.
         why: String,
+        /// The exporter itself makes sure that not too much is tried: no further wait is needed.
+        paced: bool,
     },
 }
 

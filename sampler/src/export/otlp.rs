@@ -190,7 +190,7 @@ impl<C: OtlpClient> Exporter for OtlpExporter<C> {
                     }
                 }
                 SendOutcome::Failed { retryable: true, retry_after, message } => {
-                    return Attempt::Again { retry_after, why: message };
+                    return Attempt::Again { retry_after, why: message, paced: false };
                 }
                 SendOutcome::Failed { message, .. } => {
                     tracing::error!(exporter = %self.name, %message, "request refused for good");

@@ -35,13 +35,24 @@ pub enum Answer {
     },
     /// Throttled, not reached, no credentials, no answer: worth another try.
     Failed {
-        /// X-Ray said that it gets too much.
-        throttled: bool,
+        /// Whose fault it is.
+        cause: Cause,
         /// It asked for this much patience.
         retry_after: Option<Duration>,
         /// What went wrong.
         message: String,
     },
+}
+
+/// Why a call failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cause {
+    /// X-Ray said that it gets too much.
+    Throttled,
+    /// There are no credentials, or they are not accepted (any more).
+    Credentials,
+    /// Not reached, no answer, a failure of the service.
+    Other,
 }
 
 /// An element of `UnprocessedTraceSegments`.
@@ -74,20 +85,37 @@ const CODES: [(&str, Reason); 13] = [
 ];
 
 const OTHER: Reason = Reason("xray_other");
+const OTHER_CODE: &str = "other";
 
-/// Codes after which the same document may be accepted: throttling and failures of the service.
-const RETRYABLE: [&str; 11] = [
-    "Throttl",
-    "TooManyRequests",
-    "RequestLimitExceeded",
-    "SlowDown",
-    "InternalFailure",
-    "InternalServerError",
-    "InternalError",
-    "ServiceUnavailable",
-    "ServiceFailure",
-    "RequestTimeout",
-    "Timeout",
+/// Beginnings of codes after which the same document may be accepted, and how they are counted:
+/// throttling (the first four) and failures of the service.
+const RETRYABLE: [(&str, &str); 11] = [
+    ("Throttl", "Throttled"),
+    ("TooManyRequests", "Throttled"),
+    ("RequestLimitExceeded", "Throttled"),
+    ("SlowDown", "Throttled"),
+    ("InternalFailure", "InternalFailure"),
+    ("InternalServerError", "InternalFailure"),
+    ("InternalError", "InternalFailure"),
+    ("ServiceUnavailable", "ServiceUnavailable"),
+    ("ServiceFailure", "ServiceUnavailable"),
+    ("RequestTimeout", "Timeout"),
+    ("Timeout", "Timeout"),
+];
+
+/// Codes of calls whose signature was not accepted.
+const CREDENTIALS: [&str; 11] = [
+    "ExpiredToken",
+    "ExpiredTokenException",
+    "RequestExpired",
+    "InvalidSignatureException",
+    "SignatureDoesNotMatch",
+    "IncompleteSignature",
+    "IncompleteSignatureException",
+    "UnrecognizedClientException",
+    "InvalidClientTokenId",
+    "MissingAuthenticationToken",
+    "MissingAuthenticationTokenException",
 ];
 
 /// Every reason for which this exporter loses spans, so that its series are there from the start.
@@ -100,9 +128,24 @@ pub fn lost_reasons() -> Vec<Reason> {
     reasons
 }
 
+/// Every label of a code, so that its series is there from the start.
+pub fn code_labels() -> Vec<&'static str> {
+    let known = CODES.iter().map(|(code, _)| *code);
+    let mut labels: Vec<_> = known.chain(RETRYABLE.iter().map(|(_, label)| *label)).collect();
+    labels.push(OTHER_CODE);
+    labels.sort_unstable();
+    labels.dedup();
+    labels
+}
+
 /// Whether an error code, of a call or a document, speaks of too much load.
 pub(super) fn is_throttle(code: &str) -> bool {
-    RETRYABLE[..4].iter().any(|prefix| code.starts_with(prefix))
+    RETRYABLE[..4].iter().any(|(prefix, _)| code.starts_with(prefix))
+}
+
+/// Whether an error code of a call says that other credentials are needed.
+pub(super) fn is_credentials(code: &str) -> bool {
+    CREDENTIALS.contains(&code)
 }
 
 // === impl Document ===
@@ -122,7 +165,18 @@ impl Document {
 impl Unprocessed {
     /// The same document may be accepted later.
     pub fn is_retryable(&self) -> bool {
-        RETRYABLE.iter().any(|prefix| self.code.starts_with(prefix))
+        self.retryable_label().is_some()
+    }
+
+    /// Its code for a metric: one of [`code_labels`].
+    pub fn label(&self) -> &'static str {
+        let known = CODES.iter().find(|(code, _)| *code == self.code).map(|(code, _)| *code);
+        self.retryable_label().or(known).unwrap_or(OTHER_CODE)
+    }
+
+    fn retryable_label(&self) -> Option<&'static str> {
+        let found = RETRYABLE.iter().find(|(prefix, _)| self.code.starts_with(prefix));
+        found.map(|(_, label)| *label)
     }
 
     /// Under which reason it is lost.

@@ -5,10 +5,11 @@
 //! time.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use tailgate_xray::{Documents, Translator};
 
-use super::call::{Document, MAX_CALL_BYTES, MAX_CALL_DOCUMENTS, Unprocessed};
+use super::call::{Document, MAX_CALL_BYTES, MAX_CALL_DOCUMENTS, Unprocessed, is_throttle};
 use crate::core::outbox::{Item, Loss, Reason};
 use crate::export::{Attempt, Job};
 
@@ -23,10 +24,29 @@ pub struct XrayJob {
     ready: Vec<Document>,
     /// Calls to be made in this round, the first one next.
     calls: VecDeque<Vec<Document>>,
+    /// How often the first of them has failed.
+    failures: u32,
+    /// To be waited for before it is tried again.
+    wait: Option<Duration>,
     /// For the next round.
     again: Vec<Document>,
     again_because: String,
+    /// Some of those failed for a reason that is not load: they need time of their own.
+    again_later: bool,
     losses: Vec<Loss>,
+}
+
+/// What became of the documents of a call.
+#[derive(Debug, Default)]
+pub(super) struct Sorted<'u> {
+    /// Accepted, as far as X-Ray says.
+    pub(super) accepted: usize,
+    /// To be sent again.
+    pub(super) retried: usize,
+    /// Some of those because of load.
+    pub(super) throttled: bool,
+    /// Refused for good.
+    pub(super) lost: Vec<&'u Unprocessed>,
 }
 
 /// Translate until this many bytes of documents are there.
@@ -57,24 +77,49 @@ impl XrayJob {
             entropy,
             ready: Vec::new(),
             calls: VecDeque::new(),
+            failures: 0,
+            wait: None,
             again: Vec::new(),
             again_because: String::new(),
+            again_later: false,
             losses: Vec::new(),
         }
     }
 
-    /// The documents of the next call of this round.
-    pub(super) fn next_call(&mut self, translator: &Translator) -> Option<Vec<String>> {
+    /// Makes the next call of this round ready; how many documents it has, none if the round is
+    /// over.
+    pub(super) fn next_call(&mut self, translator: &Translator) -> Option<usize> {
         if self.calls.is_empty() {
             self.refill(translator);
         }
-        let call = self.calls.front()?;
-        Some(call.iter().map(|document| document.text.clone()).collect())
+        self.calls.front().map(Vec::len)
     }
 
     /// How many documents the current call has.
     pub(super) fn call_len(&self) -> usize {
         self.calls.front().map_or(0, Vec::len)
+    }
+
+    /// The documents of the current call.
+    pub(super) fn texts(&self) -> Vec<String> {
+        let call = self.calls.front().map_or(&[][..], Vec::as_slice);
+        call.iter().map(|document| document.text.clone()).collect()
+    }
+
+    /// The current call failed and stays; how often it has by now.
+    pub(super) fn failed(&mut self) -> u32 {
+        self.failures = self.failures.saturating_add(1);
+        self.failures
+    }
+
+    /// The current call is not to be tried again before this time has passed.
+    pub(super) fn rest(&mut self, wait: Option<Duration>) {
+        self.wait = wait;
+    }
+
+    /// What was set by [`XrayJob::rest`], once.
+    pub(super) fn take_wait(&mut self) -> Option<Duration> {
+        self.wait.take()
     }
 
     /// Everything was tried once.
@@ -87,13 +132,15 @@ impl XrayJob {
             self.calls.push_back(again.drain(..cut(&again)).collect());
         }
         let why = std::mem::take(&mut self.again_because);
-        Attempt::Again { retry_after: None, why }
+        let paced = !std::mem::take(&mut self.again_later);
+        Attempt::Again { retry_after: None, why, paced }
     }
 
-    /// The current call was taken, but for these. Gives those that are lost.
-    pub(super) fn taken<'u>(&mut self, unprocessed: &'u [Unprocessed]) -> Vec<&'u Unprocessed> {
-        let Some(call) = self.calls.pop_front() else { return Vec::new() };
-        let mut lost = Vec::new();
+    /// The current call was taken, but for these.
+    pub(super) fn taken<'u>(&mut self, unprocessed: &'u [Unprocessed]) -> Sorted<'u> {
+        let mut sorted = Sorted::default();
+        let Some(call) = self.calls.pop_front() else { return sorted };
+        self.failures = 0;
         let mut matched = vec![false; unprocessed.len()];
         let alone = call.len() == 1;
         let mut rest = Vec::new();
@@ -110,25 +157,33 @@ impl XrayJob {
             matched[found] = true;
             let why = &unprocessed[found];
             if why.is_retryable() {
+                let throttled = is_throttle(&why.code);
+                sorted.throttled |= throttled;
+                sorted.retried += 1;
+                self.again_later |= !throttled;
                 self.again_because = format!("unprocessed: {} {}", why.code, why.message);
                 self.again.push(document);
             } else {
                 self.losses.push(loss(&document, why.reason()));
-                lost.push(why);
+                sorted.lost.push(why);
             }
         }
         // Something was not processed and X-Ray doesn't say what: smaller calls will tell. Sending
         // a document twice does no harm, its id is the same.
         if !alone && matched.iter().any(|done| !done) {
+            sorted.retried += rest.len();
             self.halve(rest);
+        } else {
+            sorted.accepted = rest.len();
         }
-        lost
+        sorted
     }
 
     /// The current call was refused for good: the culprit is found in halves. True if it was a
     /// single document, which is lost.
     pub(super) fn refused(&mut self, reason: Reason) -> bool {
         let Some(call) = self.calls.pop_front() else { return false };
+        self.failures = 0;
         match &call[..] {
             [document] => {
                 self.losses.push(loss(document, reason));

@@ -7,25 +7,37 @@
 
 mod call;
 mod client;
+mod connect;
+mod gate;
 mod job;
+mod pace;
 mod settings;
+mod stats;
+mod unverified;
 
 use std::future::Future;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tailgate_common::clock::Clock;
 use tailgate_xray::{Options, Translator};
 
+use self::gate::{Gate, Slot};
+use self::pace::Outcome;
+use self::stats::CallEnd;
 use super::{Attempt, Exporter};
 use crate::core::outbox::{Batch, BatchLimits, Reason};
 
-pub use call::{Answer, Document, MAX_CALL_BYTES, MAX_CALL_DOCUMENTS, Unprocessed, lost_reasons};
+pub use call::{
+    Answer, Cause, Document, MAX_CALL_BYTES, MAX_CALL_DOCUMENTS, Unprocessed, code_labels,
+    lost_reasons,
+};
 pub use client::SdkClient;
 pub use job::XrayJob;
-pub use settings::{DEFAULT_TIMEOUT, XraySettings};
+pub use pace::{PaceFigures, PaceSettings};
+pub use settings::{DEFAULT_TIMEOUT, SendSettings, XraySettings};
+pub use stats::{XrayFigures, XrayWatch};
 
 /// What the exporter needs of a client: one call.
 pub trait XrayClient: Send + Sync + 'static {
@@ -39,43 +51,24 @@ pub struct XrayExporter<C = SdkClient> {
     client: C,
     translator: Arc<Translator>,
     clock: Arc<dyn Clock>,
-    stats: Arc<XrayStats>,
+    watch: XrayWatch,
+    attempts: u32,
 }
 
-/// What X-Ray said, since the start.
-#[derive(Debug, Default)]
-pub struct XrayStats {
-    calls: AtomicU64,
-    accepted: AtomicU64,
-    unprocessed: AtomicU64,
-    throttled: AtomicU64,
-    failed: AtomicU64,
-}
-
-/// One reading of [`XrayStats`].
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct XrayCounts {
-    /// Calls that were made, whatever came of them.
-    pub calls: u64,
-    /// Documents accepted.
-    pub accepted: u64,
-    /// Documents listed as unprocessed, retryable or not.
-    pub unprocessed: u64,
-    /// Calls that were throttled.
-    pub throttled: u64,
-    /// Calls that failed otherwise.
-    pub failed: u64,
-}
-
-/// Several calls' worth, so that only the last of them is not full.
+/// At least ten calls' worth under load, and only the last of a batch is not full: more than 90 %
+/// of the room in calls is used.
 const LIMITS: BatchLimits = BatchLimits {
-    bytes: 1 << 20,
+    bytes: 4 << 20,
     spans: 20 * MAX_CALL_DOCUMENTS,
     traces: 20 * MAX_CALL_DOCUMENTS,
     enough_spans: 10 * MAX_CALL_DOCUMENTS,
     enough_bytes: usize::MAX,
-    linger: Duration::from_millis(200),
+    // Kept traces are old already, and every call costs.
+    linger: Duration::from_secs(1),
 };
+
+/// Without credentials it is tried again after this long at most.
+const CREDENTIALS_PAUSE: Duration = Duration::from_secs(2);
 
 // === impl XrayExporter ===
 
@@ -85,15 +78,73 @@ impl<C: XrayClient> XrayExporter<C> {
         name: impl Into<String>,
         client: C,
         options: Options,
+        send: &SendSettings,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        let translator = Arc::new(Translator::new(options));
-        Self { name: name.into(), client, translator, clock, stats: Arc::default() }
+        let chance = RandomState::new().hash_one(clock.unix_ns());
+        let gate = Arc::new(Gate::new(send.pace, chance, clock.clone()));
+        Self {
+            name: name.into(),
+            client,
+            translator: Arc::new(Translator::new(options)),
+            clock,
+            watch: XrayWatch { stats: Arc::default(), gate },
+            attempts: send.attempts.max(1),
+        }
     }
 
     /// What X-Ray said; stays readable when the exporter has been started.
-    pub fn stats(&self) -> Arc<XrayStats> {
-        self.stats.clone()
+    pub fn watch(&self) -> XrayWatch {
+        self.watch.clone()
+    }
+
+    /// What an answer means for the call's documents, and for the calls after it. If it failed, how
+    /// often by now, and why.
+    fn answered(&self, job: &mut XrayJob, answer: Answer, slot: Slot<'_>) -> Option<(u32, String)> {
+        let (stats, documents) = (&*self.watch.stats, job.call_len());
+        match answer {
+            Answer::Taken { unprocessed } => {
+                let sorted = job.taken(&unprocessed);
+                stats.call(documents, CallEnd::Taken);
+                stats.documents(sorted.accepted, sorted.retried, sorted.lost.len());
+                stats.unprocessed(&unprocessed);
+                slot.end(match sorted.throttled {
+                    true => Outcome::Throttled { accepted: sorted.accepted, retry_after: None },
+                    false => Outcome::Accepted(sorted.accepted),
+                });
+                for lost in sorted.lost {
+                    let (code, message) = (&lost.code, &lost.message);
+                    tracing::warn!(exporter = %self.name, %code, %message, "document refused");
+                }
+            }
+            Answer::Refused { message } => {
+                stats.call(documents, CallEnd::Refused);
+                slot.end(Outcome::Accepted(0));
+                let lost = job.refused(Reason("xray_invalid_request"));
+                stats.documents(0, documents - usize::from(lost), lost.into());
+                if lost {
+                    tracing::error!(exporter = %self.name, %message, "document refused");
+                }
+            }
+            Answer::Failed { cause, retry_after, message } => {
+                let failures = job.failed();
+                stats.documents(0, documents, 0);
+                let throttled = cause == Cause::Throttled;
+                stats.call(documents, if throttled { CallEnd::Throttled } else { CallEnd::Failed });
+                slot.end(match cause {
+                    Cause::Throttled => Outcome::Throttled { accepted: 0, retry_after },
+                    Cause::Credentials => {
+                        Outcome::Failed { retry_after, at_most: CREDENTIALS_PAUSE }
+                    }
+                    Cause::Other => Outcome::Failed { retry_after, at_most: Duration::MAX },
+                });
+                // Throttling concerns everybody alike; anything else may be this call's own fault.
+                let own = cause == Cause::Other;
+                job.rest(own.then(|| self.watch.gate.own_delay(failures)));
+                return Some((failures, message));
+            }
+        }
+        None
     }
 }
 
@@ -111,57 +162,18 @@ impl<C: XrayClient> Exporter for XrayExporter<C> {
 
     async fn attempt(&self, job: &mut XrayJob) -> Attempt {
         loop {
-            let Some(texts) = job.next_call(&self.translator) else { return job.end_of_round() };
-            let answer = self.client.put(texts).await;
-            self.stats.note(&answer, job.call_len());
-            match answer {
-                Answer::Taken { unprocessed } => {
-                    for lost in job.taken(&unprocessed) {
-                        let (code, message) = (&lost.code, &lost.message);
-                        tracing::warn!(exporter = %self.name, %code, %message, "document refused");
-                    }
-                }
-                Answer::Refused { message } => {
-                    if job.refused(Reason("xray_invalid_request")) {
-                        tracing::error!(exporter = %self.name, %message, "document refused");
-                    }
-                }
-                Answer::Failed { retry_after, message, .. } => {
-                    return Attempt::Again { retry_after, why: message };
-                }
+            let Some(documents) = job.next_call(&self.translator) else {
+                return job.end_of_round();
+            };
+            if let Some(wait) = job.take_wait() {
+                tokio::time::sleep(wait).await;
             }
-        }
-    }
-}
-
-// === impl XrayStats ===
-
-impl XrayStats {
-    /// Reads the counters.
-    pub fn read(&self) -> XrayCounts {
-        let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        XrayCounts {
-            calls: load(&self.calls),
-            accepted: load(&self.accepted),
-            unprocessed: load(&self.unprocessed),
-            throttled: load(&self.throttled),
-            failed: load(&self.failed),
-        }
-    }
-
-    fn note(&self, answer: &Answer, documents: usize) {
-        let add = |counter: &AtomicU64, n: usize| counter.fetch_add(n as u64, Ordering::Relaxed);
-        add(&self.calls, 1);
-        match answer {
-            Answer::Taken { unprocessed } => {
-                add(&self.accepted, documents.saturating_sub(unprocessed.len()));
-                add(&self.unprocessed, unprocessed.len());
-            }
-            Answer::Failed { throttled: true, .. } => {
-                add(&self.throttled, 1);
-            }
-            _ => {
-                add(&self.failed, 1);
+            let slot = self.watch.gate.enter(documents).await;
+            let answer = self.client.put(job.texts()).await;
+            if let Some((failures, why)) = self.answered(job, answer, slot)
+                && failures.is_multiple_of(self.attempts)
+            {
+                return Attempt::Again { retry_after: None, why, paced: true };
             }
         }
     }

@@ -2,6 +2,10 @@
 
 use std::time::Duration;
 
+use tailgate_common::retry::Retry;
+
+use super::PaceSettings;
+
 /// The collector's `awsxray` keys that concern the client.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct XraySettings {
@@ -9,7 +13,7 @@ pub struct XraySettings {
     pub endpoint: Option<String>,
     /// Else `AWS_REGION`, `AWS_DEFAULT_REGION`, the shared configuration, EC2 metadata.
     pub region: Option<String>,
-    /// Do not ask EC2 metadata for the region.
+    /// Do not ask EC2 metadata, neither for the region nor for credentials.
     pub local_mode: bool,
     /// Assume this role with the credentials of the default chain.
     pub role_arn: Option<String>,
@@ -23,8 +27,37 @@ pub struct XraySettings {
     pub proxy_address: Option<String>,
 }
 
+/// How calls are made, and made again.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct SendSettings {
+    /// Calls at a time and pauses between them.
+    pub pace: PaceSettings,
+    /// Tries of a call before its batch counts as failed.
+    pub attempts: u32,
+}
+
+/// No pause is drawn from longer ones: calls that may fail are cheap, and recovery is quick.
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+/// What the SDKs take `max_retries: 0` for.
+const DEFAULT_ATTEMPTS: u32 = 3;
+
 /// The collector's `request_timeout_seconds`.
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
+
+// === impl SendSettings ===
+
+impl SendSettings {
+    /// Of `num_workers`, `max_retries` (all attempts, the first included) and `retry_on_failure`.
+    pub fn new(workers: usize, max_retries: u32, retry: &Retry) -> Self {
+        let pace = PaceSettings {
+            workers,
+            first_pause: retry.initial_interval.min(LONGEST_PAUSE),
+            growth: retry.multiplier,
+            longest_pause: retry.max_interval.min(LONGEST_PAUSE),
+        };
+        Self { pace, attempts: if max_retries == 0 { DEFAULT_ATTEMPTS } else { max_retries } }
+    }
+}
 
 // === impl XraySettings ===
 

@@ -29,7 +29,13 @@ async fn exporter(endpoint: &str) -> XrayExporter {
     let credentials = Credentials::new("id", "secret", None, None, "test");
     let credentials = Some(SharedCredentialsProvider::new(credentials));
     let client = SdkClient::with_credentials(&settings(endpoint), credentials).await.unwrap();
-    XrayExporter::new("awsxray", client, Options::default(), Arc::new(SystemClock::new()))
+    with_client(client)
+}
+
+fn with_client(client: SdkClient) -> XrayExporter {
+    let send = SendSettings::new(8, 2, &eager());
+    let clock = Arc::new(SystemClock::new());
+    XrayExporter::new("awsxray", client, Options::default(), &send, clock)
 }
 
 /// Offers `traces` of 5 spans each and drains.
@@ -44,7 +50,7 @@ async fn send(exports: &Exports, traces: u32) -> OutboxCounts {
 async fn calls_are_full_and_traces_together() {
     let server = XrayServer::start([]).await;
     let exporter = exporter(&server.url()).await;
-    let stats = exporter.stats();
+    let watch = exporter.watch();
     let exports = start("awsxray", exporter, 1);
     let counts = send(&exports, 100).await;
     assert_eq!((counts.exported, counts.lost.len(), server.stored()), (500, 0, 500));
@@ -54,8 +60,9 @@ async fn calls_are_full_and_traces_together() {
     let mut grouped = traces.clone();
     grouped.dedup();
     assert_eq!(grouped.len(), 100, "a trace is in several places");
-    let read = stats.read();
-    assert_eq!((read.accepted, read.calls), (500, calls.len() as u64));
+    let read = watch.read();
+    assert_eq!((read.accepted, read.calls()), (500, calls.len() as u64));
+    assert_eq!((read.fill.sum, read.lost, read.retried), (500.0, 0, 0));
     assert!(calls.len() <= 12, "{} calls for 500 documents", calls.len());
 }
 
@@ -76,14 +83,14 @@ async fn whatever_goes_wrong_what_is_exported_is_stored() {
     ];
     let server = XrayServer::start(faults).await;
     let exporter = exporter(&server.url()).await;
-    let stats = exporter.stats();
+    let watch = exporter.watch();
     let exports = start("awsxray", exporter, 3);
     let counts = send(&exports, 200).await;
     assert_eq!((counts.exported, counts.lost.len()), (1000, 0));
     assert_eq!(server.stored(), 1000);
     assert_eq!(counts.queues[0].sent, 1000);
     assert_eq!(server.faults_left(), 0, "not all faults were met");
-    assert_eq!(stats.read().throttled, 3, "two throttles and a bare 429");
+    assert_eq!(watch.read().throttled, 3, "two throttles and a bare 429");
 }
 
 #[tokio::test]
@@ -138,11 +145,12 @@ async fn gives_up_if_told_so() {
 
 #[tokio::test]
 async fn settings_that_cannot_be_done_are_named() {
-    let bad = XraySettings { no_verify_ssl: true, ..settings("http://127.0.0.1:1") };
-    let error = SdkClient::new(&bad).await.unwrap_err().to_string();
+    let proxy = Some("http://127.0.0.1:2".to_owned());
+    let bad = XraySettings { no_verify_ssl: true, proxy_address: proxy, ..settings("http://a") };
+    let error = SdkClient::new(&bad).await.err().unwrap().to_string();
     assert!(error.contains("no_verify_ssl"), "{error}");
     let bad = XraySettings { proxy_address: Some("::".into()), ..settings("http://127.0.0.1:1") };
-    let error = SdkClient::new(&bad).await.unwrap_err().to_string();
+    let error = SdkClient::new(&bad).await.err().unwrap().to_string();
     assert!(error.contains("proxy_address"), "{error}");
 }
 
@@ -155,9 +163,7 @@ async fn a_proxy_is_used() {
     let settings =
         XraySettings { proxy_address: Some(proxy.url()), ..settings("http://xray.test:8080") };
     let client = SdkClient::with_credentials(&settings, credentials).await.unwrap();
-    let exporter =
-        XrayExporter::new("awsxray", client, Options::default(), Arc::new(SystemClock::new()));
-    let exports = start("awsxray", exporter, 1);
+    let exports = start("awsxray", with_client(client), 1);
     assert_eq!(send(&exports, 2).await.exported, 10);
     assert_eq!(
         (proxy.stored(), proxy.last_target()),

@@ -1,0 +1,86 @@
+//! The one door through which all batches of an exporter make their calls: [`Pace`] with a clock,
+//! first come, first served.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use tailgate_common::clock::Clock;
+use tokio::sync::Notify;
+
+use super::pace::{Ask, Call, Outcome, Pace, PaceFigures, PaceSettings};
+
+/// See the module.
+pub(super) struct Gate {
+    /// Whoever has it is next.
+    turn: tokio::sync::Mutex<()>,
+    pace: Mutex<Pace>,
+    /// A call was answered.
+    answered: Notify,
+    clock: Arc<dyn Clock>,
+}
+
+/// A call under way; dropped without [`Slot::end`], nobody waits for its answer any more.
+pub(super) struct Slot<'a> {
+    gate: &'a Gate,
+    call: Option<Call>,
+}
+
+// === impl Gate ===
+
+impl Gate {
+    pub(super) fn new(settings: PaceSettings, chance: u64, clock: Arc<dyn Clock>) -> Self {
+        let pace = Mutex::new(Pace::new(settings, chance));
+        Self { turn: tokio::sync::Mutex::new(()), pace, answered: Notify::new(), clock }
+    }
+
+    /// Waits until a call with so many documents may be made.
+    pub(super) async fn enter(&self, documents: usize) -> Slot<'_> {
+        let _turn = self.turn.lock().await;
+        loop {
+            let now = self.clock.now();
+            let ask = self.pace.lock().ask(now, documents);
+            // Only the one whose turn it is waits here; an answer that comes before is remembered.
+            match ask {
+                Ask::Go(call) => return Slot { gate: self, call: Some(call) },
+                Ask::At(at) => {
+                    tokio::select! {
+                        () = tokio::time::sleep(at.since(now)) => {}
+                        () = self.answered.notified() => {}
+                    }
+                }
+                Ask::Later => self.answered.notified().await,
+            }
+        }
+    }
+
+    /// How long a batch whose call has failed this often should wait on its own.
+    pub(super) fn own_delay(&self, failures: u32) -> Duration {
+        self.pace.lock().own_delay(failures)
+    }
+
+    pub(super) fn figures(&self) -> PaceFigures {
+        self.pace.lock().figures(self.clock.now())
+    }
+}
+
+// === impl Slot ===
+
+impl Slot<'_> {
+    pub(super) fn end(mut self, outcome: Outcome) {
+        self.answered(outcome);
+    }
+
+    fn answered(&mut self, outcome: Outcome) {
+        if let Some(call) = self.call.take() {
+            self.gate.pace.lock().answered(self.gate.clock.now(), &call, outcome);
+            self.gate.answered.notify_one();
+        }
+    }
+}
+
+impl Drop for Slot<'_> {
+    fn drop(&mut self) {
+        self.answered(Outcome::Dropped);
+    }
+}
