@@ -5,6 +5,7 @@ use tailgate_testkit::wait::eventually;
 
 use crate::SOON;
 use crate::fleet::tailgate;
+use crate::python;
 
 fn demo() -> Spec {
     let free = ["--otlp-grpc-port", "--otlp-http-port", "--xray-port"];
@@ -34,7 +35,32 @@ async fn ends_by_itself_or_by_a_signal_and_balances() {
     // Lines of figures come once a second, when all is up; the first traces are decided after some seconds.
     let lines = async || process.stdout().lines().count() > 8;
     eventually("the demo shows figures", 2 * SOON, lines).await.unwrap();
+    look_around(&process).await;
     process.interrupt().unwrap();
     let code = process.wait_exit(2 * SOON).await.unwrap().code();
     assert_balances(&process, code);
+}
+
+/// What a person sees with an AWS SDK: traces by filter, their documents, the graph of services.
+async fn look_around(process: &Process) {
+    let out = process.stdout();
+    let url = out.lines().find_map(|line| line.trim().strip_prefix("X-Ray    ")).unwrap();
+    let url = url.split(' ').next().unwrap().to_owned();
+    let mut seen = serde_json::Value::Null;
+    let edges = [["client", "frontend"], ["frontend", "checkout"], ["checkout", "payment"]];
+    let enough = async || {
+        seen = python::run("look.py", &[&url], &[]).await;
+        let drawn = seen["edges"].as_array().unwrap();
+        let all = edges.iter().all(|edge| drawn.contains(&serde_json::json!(edge)));
+        all && seen["whole"].as_u64() > Some(0) && seen["found"]["NOT fault"].as_u64() > Some(0)
+    };
+    eventually("traces of all kinds are stored", 2 * SOON, enough).await.unwrap();
+    let found = |filter: &str| seen["found"][filter].as_u64().unwrap();
+    assert!(found("") >= seen["all"].as_u64().unwrap(), "{seen}");
+    assert!(found("fault") > 0 && found("fault") < found(""), "{seen}");
+    assert!(found("responsetime > 1") < found(""), "{seen}");
+    assert_eq!(found("annotation.shop_story = \"no such story\""), 0);
+    assert_eq!(seen["faults_are_faults"], true, "{seen}");
+    assert!(seen["refused"].as_str().unwrap().contains("\"falt\" is not known"), "{seen}");
+    assert_eq!(seen["types"]["client"], "client", "{seen}");
 }

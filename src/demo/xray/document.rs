@@ -26,7 +26,13 @@ pub(super) struct Facts {
     /// As `start`; `None` while in progress.
     pub(super) end: Option<f64>,
     pub(super) is_subsegment: bool,
-    pub(super) has_parent: bool,
+    /// The document that this one is within.
+    pub(super) parent: Option<u64>,
+    /// Of a call: `remote` or `aws`.
+    pub(super) namespace: Option<String>,
+    /// The call is a query of a database.
+    pub(super) is_query: bool,
+    pub(super) user: Option<String>,
     pub(super) error: bool,
     pub(super) fault: bool,
     pub(super) throttle: bool,
@@ -82,6 +88,9 @@ struct Raw {
     fault: Option<bool>,
     throttle: Option<bool>,
     origin: Option<String>,
+    namespace: Option<String>,
+    sql: Option<serde::de::IgnoredAny>,
+    user: Option<String>,
     http: Option<Http>,
     annotations: Option<BTreeMap<String, serde_json::Value>>,
 }
@@ -146,7 +155,10 @@ fn check(raw: Raw) -> Result<Document, (&'static str, &'static str)> {
         start,
         end: raw.end_time,
         is_subsegment,
-        has_parent: raw.parent_id.is_some(),
+        parent: raw.parent_id.as_deref().and_then(hex),
+        namespace: raw.namespace,
+        is_query: raw.sql.is_some(),
+        user: raw.user,
         error: raw.error == Some(true),
         fault: raw.fault == Some(true),
         throttle: raw.throttle == Some(true),

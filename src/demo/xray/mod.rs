@@ -1,13 +1,17 @@
 //! An embedded endpoint that speaks enough of the AWS X-Ray API to look at what Tailgate sent:
-//! `PutTraceSegments`, `GetTraceSummaries`, `BatchGetTraces` (any AWS SDK with `endpoint_url` can
-//! ask it), `PutTelemetryRecords` (accepted, not kept), and `GET /_stats`, which is ours.
+//! `PutTraceSegments`, `GetTraceSummaries` with filter expressions, `BatchGetTraces`,
+//! `GetServiceGraph` (any AWS SDK with `endpoint_url` can ask it), `PutTelemetryRecords` (accepted,
+//! not kept), and `GET /_stats`, which is ours.
 //!
 //! Signatures are not checked. Everything is in memory under its own limit; the oldest trace goes
 //! first and is counted.
 
 mod api;
 mod document;
+mod filter;
+mod graph;
 mod store;
+mod summary;
 
 #[cfg(test)]
 mod tests;

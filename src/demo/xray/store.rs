@@ -132,6 +132,10 @@ impl Trace {
         all
     }
 
+    pub(super) fn by_id(&self) -> impl Iterator<Item = (u64, &Facts)> {
+        self.segments.iter().map(|(id, segment)| (*id, &segment.facts))
+    }
+
     pub(super) fn facts(&self) -> impl Iterator<Item = &Facts> {
         self.segments.values().map(|segment| &segment.facts)
     }

@@ -240,8 +240,89 @@ async fn calls_beyond_the_limits_are_refused_whole() {
         let (status, ..) = raw(&handle, "POST", path, body.into()).await;
         assert_eq!(status, 400, "{path} {body}");
     }
-    let filter = json!({"StartTime": 1, "EndTime": 2, "FilterExpression": "fault"}).to_string();
-    assert_eq!(raw(&handle, "POST", "/TraceSummaries", filter).await.0, 400);
+    let filter = json!({"StartTime": 1, "EndTime": 2, "FilterExpression": "falt"}).to_string();
+    let (status, _, said) = raw(&handle, "POST", "/TraceSummaries", filter).await;
+    assert_eq!(status, 400);
+    assert!(
+        said["Message"].as_str().unwrap().starts_with("FilterExpression at 0: \"falt\" is not")
+    );
     assert_eq!(raw(&handle, "POST", "/Elsewhere", String::new()).await.0, 404);
     assert_eq!(handle.stats(), Stats::default());
+}
+
+#[tokio::test]
+async fn summaries_come_in_pages() {
+    let handle = endpoint(Limits::default()).await;
+    for chunk in (0..1500).collect::<Vec<u32>>().chunks(50) {
+        let documents: Vec<_> = chunk.iter().map(|n| segment(*n, 1).to_string()).collect();
+        assert!(put(&handle, &documents).await.is_empty());
+    }
+    let mut query = json!({"StartTime": 1600000000, "EndTime": 1800000000});
+    let mut ids = Vec::new();
+    loop {
+        let reply = post(&handle, "/TraceSummaries", query.clone()).await;
+        let page = reply["TraceSummaries"].as_array().unwrap();
+        assert!(!page.is_empty() && page.len() <= 1000);
+        ids.extend(page.iter().map(|s| s["Id"].as_str().unwrap().to_owned()));
+        let Some(token) = reply.get("NextToken") else { break };
+        query["NextToken"] = token.clone();
+    }
+    let all: Vec<String> = (0..1500).map(trace_id).collect();
+    assert_eq!(ids, all);
+    query["NextToken"] = json!("nonsense");
+    assert_eq!(raw(&handle, "POST", "/TraceSummaries", query.to_string()).await.0, 400);
+}
+
+#[tokio::test]
+async fn a_graph_shows_who_called_whom() {
+    let handle = endpoint(Limits::default()).await;
+    let child = |id: u64, parent: u64, name: &str, more: Value| {
+        let mut document = segment(1, id);
+        document["parent_id"] = json!(format!("{parent:016x}"));
+        document["name"] = json!(name);
+        for (key, value) in more.as_object().unwrap() {
+            document[key] = value.clone();
+        }
+        document.to_string()
+    };
+    let call = |namespace: &str| json!({"type": "subsegment", "namespace": namespace});
+    let query = json!({"type": "subsegment", "namespace": "remote", "sql": {"url": "db"}});
+    let documents = [
+        segment(1, 1).to_string(),
+        child(2, 1, "orders", call("remote")),
+        child(3, 2, "orders", json!({"fault": true, "origin": "AWS::EKS::Container"})),
+        child(4, 3, "work", json!({"type": "subsegment"})),
+        child(5, 4, "shop@db", query),
+        child(6, 4, "DynamoDB", call("aws")),
+        child(7, 99, "lost", json!({})),
+    ];
+    assert!(put(&handle, &documents).await.is_empty());
+    let range = json!({"StartTime": 1600000000, "EndTime": 1800000000});
+    let reply = post(&handle, "/ServiceGraph", range).await;
+    let services = reply["Services"].as_array().unwrap();
+    let name = |id: &Value| {
+        let found = services.iter().find(|s| s["ReferenceId"] == *id).unwrap();
+        found["Name"].as_str().unwrap().to_owned()
+    };
+    let mut edges = Vec::new();
+    for service in services {
+        for edge in service["Edges"].as_array().unwrap() {
+            let total = edge["SummaryStatistics"]["TotalCount"].as_u64().unwrap();
+            edges.push((name(&service["ReferenceId"]), name(&edge["ReferenceId"]), total));
+        }
+    }
+    edges.sort();
+    let wanted =
+        [("client", "shop"), ("orders", "DynamoDB"), ("orders", "shop@db"), ("shop", "orders")];
+    assert_eq!(edges, wanted.map(|(from, to)| (from.to_owned(), to.to_owned(), 1)));
+    let service = |name: &str| services.iter().find(|s| s["Name"] == name).unwrap();
+    assert_eq!(service("orders")["Type"], json!("AWS::EKS::Container"));
+    assert_eq!(service("orders")["SummaryStatistics"]["FaultStatistics"]["TotalCount"], json!(1));
+    assert_eq!(service("shop@db")["Type"], json!("Database::SQL"));
+    assert_eq!(service("DynamoDB")["Type"], json!("AWS::DynamoDB"));
+    assert_eq!(
+        (&service("shop")["Root"], &service("orders")["Root"]),
+        (&json!(true), &json!(false))
+    );
+    assert_eq!(service("shop")["SummaryStatistics"]["TotalResponseTime"], json!(1.5));
 }
