@@ -1,14 +1,10 @@
 //! A sampler's exporters, from configuration to running.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::Context;
-use tailgate_common::client::{ClientSettings, Compression, OtlpGrpcClient};
 use tailgate_common::clock::Clock;
-use tailgate_common::config;
 use tailgate_common::config::{Authenticator, Named, Queue};
-use tailgate_common::net::tls::{ClientFiles, Versions, client_config};
 use tailgate_sampler::config::{AwsXray, Exporter};
 use tailgate_sampler::export::xray::{
     SdkClient, SendSettings, XrayExporter, XraySettings, XrayWatch,
@@ -19,10 +15,7 @@ use tailgate_sampler::export::{
 };
 use tailgate_xray::Options;
 
-use crate::auth;
-
-/// Time for one attempt if none is configured: it must end somewhen.
-const LONGEST_ATTEMPT: Duration = Duration::from_secs(60);
+use crate::clients;
 
 /// The running exporters of a pipeline.
 pub struct Started {
@@ -60,9 +53,16 @@ pub async fn start(
                 builder.add(&name, exporter, queue, aws.retry.clone())
             }
             Exporter::Otlp(otlp) => {
-                let client = otlp_client(otlp, known).with_context(context)?;
-                let exporter = OtlpExporter::new(&name, client);
-                builder.add(&name, exporter, queue(&otlp.queue), otlp.retry.clone())
+                let client = clients::grpc(otlp, known).with_context(context)?;
+                let queue = queue(&otlp.queue);
+                let exporter = OtlpExporter::new(&name, client, queue.batch);
+                builder.add(&name, exporter, queue, otlp.retry.clone())
+            }
+            Exporter::OtlpHttp(otlp) => {
+                let client = clients::http(otlp, known, clock).with_context(context)?;
+                let queue = queue(&otlp.queue);
+                let exporter = OtlpExporter::new(&name, client, queue.batch);
+                builder.add(&name, exporter, queue, otlp.retry.clone())
             }
             Exporter::File(file) => {
                 let settings = FileSettings { path: file.path.clone(), append: file.append };
@@ -77,58 +77,6 @@ pub async fn start(
         };
     }
     Ok(Started { exports: builder.start(clock.clone()), xray })
-}
-
-/// A client of one OTLP/gRPC endpoint.
-pub fn otlp_client(
-    otlp: &config::OtlpClient,
-    known: &[Named<Authenticator>],
-) -> anyhow::Result<OtlpGrpcClient> {
-    Ok(OtlpGrpcClient::new(client_settings(otlp, known)?)?)
-}
-
-/// The settings of such a client.
-pub fn client_settings(
-    otlp: &config::OtlpClient,
-    known: &[Named<Authenticator>],
-) -> anyhow::Result<ClientSettings> {
-    let tls = &otlp.tls;
-    let files = ClientFiles {
-        ca_file: tls.ca_file.clone(),
-        identity: tls.cert_file.clone().zip(tls.key_file.clone()),
-        include_system_roots: tls.include_system_roots,
-        insecure_skip_verify: tls.insecure_skip_verify,
-        versions: versions(tls.min_version, tls.max_version),
-        reload: tls.reload,
-    };
-    let tls_config = match tls.insecure {
-        true => None,
-        false => Some(client_config(&files, &[b"h2"])?),
-    };
-    let name = &tls.server_name_override;
-    let headers = otlp.headers.iter();
-    Ok(ClientSettings {
-        tls: tls_config,
-        server_name: (!name.is_empty()).then(|| name.clone()),
-        compression: match otlp.compression {
-            config::Compression::None => Compression::None,
-            config::Compression::Gzip => Compression::Gzip,
-            config::Compression::Zstd => Compression::Zstd,
-        },
-        auth: auth::credentials(otlp.auth.as_ref(), known)?,
-        headers: headers.map(|(name, value)| (name.clone(), value.expose().to_owned())).collect(),
-        timeout: if otlp.timeout.is_zero() { LONGEST_ATTEMPT } else { otlp.timeout },
-        ..ClientSettings::new(&otlp.endpoint)
-    })
-}
-
-/// The TLS versions between two bounds.
-pub fn versions(min: config::TlsVersion, max: config::TlsVersion) -> Versions {
-    match (min, max) {
-        (config::TlsVersion::V13, _) => Versions::Only13,
-        (_, config::TlsVersion::V12) => Versions::Only12,
-        _ => Versions::Both,
-    }
 }
 
 fn xray_settings(aws: &AwsXray) -> XraySettings {

@@ -2,6 +2,7 @@
 
 mod auth;
 pub mod cli;
+mod clients;
 pub mod demo;
 
 mod exporters;

@@ -17,7 +17,7 @@ use tailgate_loadbalancer::{
 use crate::cli;
 use crate::process::{self, Failure};
 use crate::sampler::Memory;
-use crate::{exporters, members, observe, receivers};
+use crate::{clients, members, observe, receivers};
 
 /// After this the load balancer takes spans whatever answers.
 const CONNECT_WITHIN: Duration = Duration::from_secs(3);
@@ -118,7 +118,7 @@ fn options(config: &LoadBalancerConfig, in_flight: ByteBudget) -> anyhow::Result
     };
     Ok(match tailgate.members.is_empty() {
         true => options.with_attempt(
-            exporters::client_settings(&exporter.client, &config.shared.authenticators)?.timeout,
+            clients::grpc_settings(&exporter.client, &config.shared.authenticators)?.timeout,
         ),
         false => options,
     })
@@ -128,7 +128,7 @@ fn options(config: &LoadBalancerConfig, in_flight: ByteBudget) -> anyhow::Result
 fn otlp(client: OtlpClient, known: Vec<Named<Authenticator>>) -> Backends {
     Backends::otlp(Box::new(move |member| {
         let settings = OtlpClient { endpoint: member.endpoint.clone(), ..client.clone() };
-        let settings = exporters::client_settings(&settings, &known)?;
+        let settings = clients::grpc_settings(&settings, &known)?;
         Ok(Link::Otlp(Box::new(OtlpGrpcClient::new(settings)?)))
     }))
 }

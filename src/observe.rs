@@ -258,6 +258,7 @@ fn lost_reasons(aws: bool) -> Vec<Reason> {
         Reason::REJECTED_BY_BACKEND,
         Reason::RETRIES_EXHAUSTED,
         Reason::PERMANENT,
+        Reason::TOO_LARGE,
         Reason::INTERNAL,
     ];
     if aws {

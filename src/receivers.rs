@@ -13,7 +13,7 @@ use tailgate_common::receive::{
 };
 
 use crate::auth;
-use crate::exporters::versions;
+use crate::clients::versions;
 
 /// The running receivers.
 pub struct Receivers(Vec<(Transport, ServerHandle)>);

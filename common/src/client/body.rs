@@ -1,6 +1,7 @@
 //! The one message of a unary call, out and in.
 
-use super::compress::Compression;
+use super::MAX_RESPONSE;
+use super::compress::Packer;
 use super::error::SendError;
 use bytes::{Bytes, BytesMut};
 use http::HeaderMap;
@@ -23,15 +24,13 @@ pub(super) struct ResponseBody {
     pub trailers: HeaderMap,
 }
 
-/// A response is a few bytes and a text.
-const MAX_RESPONSE: usize = 64 * 1024;
 const FRAME_HEADER: usize = 5;
 
 // === impl UnaryBody ===
 
 impl UnaryBody {
-    pub fn new(compression: Compression, message: Bytes) -> Result<Self, SendError> {
-        let packed = compression.pack(&message).map_err(|e| SendError::not_sendable(&e))?;
+    pub fn new(packer: Packer, message: Bytes) -> Result<Self, SendError> {
+        let packed = packer.pack(&message).map_err(|e| SendError::not_sendable(&e))?;
         let compressed = u8::from(packed.is_some());
         let message = packed.map_or(message, Bytes::from);
         let len = u32::try_from(message.len()).map_err(|e| SendError::not_sendable(&e))?;

@@ -2,6 +2,7 @@
 //!
 //! Source of the rule: the OTLP specification, "OTLP/gRPC Response", "Failures".
 
+use super::compress::Compression;
 use crate::receive::status;
 use base64::Engine;
 use base64::engine::DecodePaddingMode;
@@ -16,8 +17,10 @@ use std::time::Duration;
 pub struct SendError {
     /// Sending the same bytes again may help.
     pub retryable: bool,
-    /// The server asks not to be tried again before.
+    /// The server asks not to be tried again before; an hour at most.
     pub retry_after: Option<Duration>,
+    /// It was more than the server takes at once; less of it may be taken.
+    pub too_large: bool,
     /// What the server said, or what happened here.
     pub message: String,
     /// The gRPC status code.
@@ -36,13 +39,39 @@ pub enum ClientError {
     /// A header's name or value has characters that headers can't have.
     #[error("header {0:?} is not a valid HTTP header")]
     Header(String),
+    /// Not an `http` or `https` URL.
+    #[error("{0:?} is not a URL that begins with http:// or https://")]
+    Url(String),
+    /// What `proxy_url` or a variable of the environment has.
+    #[error("{0} is not the URL of an HTTP proxy; write http://host:port")]
+    Proxy(&'static str),
+    /// gRPC does not have it.
+    #[error("compression {0:?} is not for gRPC; use gzip, snappy or zstd")]
+    Compression(Compression),
 }
 
 const INVALID_ARGUMENT: u32 = 3;
 const DEADLINE_EXCEEDED: u32 = 4;
 const RESOURCE_EXHAUSTED: u32 = 8;
+const OUT_OF_RANGE: u32 = 11;
 const INTERNAL: u32 = 13;
 const UNAVAILABLE: u32 = 14;
+
+/// Whatever the server says, it is asked again after this: what waits takes room.
+const LONGEST_WAIT: Duration = Duration::from_secs(3600);
+/// How servers say that a message is too large; there is no code for it. In this order: grpc-go,
+/// C++, Python and Node; Java; .NET; tonic; the collector over HTTP.
+const TOO_LARGE: [&str; 5] = [
+    "larger than max",
+    "exceeds maximum size",
+    "exceeds the maximum",
+    "message length too large",
+    "request body too large",
+];
+
+fn says_too_large(message: &str) -> bool {
+    TOO_LARGE.iter().any(|words| message.contains(words))
+}
 
 /// `-bin` headers come with and without padding.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
@@ -69,13 +98,17 @@ pub(super) fn was_never_sent(error: &(dyn Error + 'static)) -> bool {
 
 impl SendError {
     fn new(code: u32, message: String, retry_after: Option<Duration>) -> Self {
+        let too_large =
+            matches!(code, RESOURCE_EXHAUSTED | OUT_OF_RANGE) && says_too_large(&message);
         let retryable = match code {
+            _ if too_large => false,
             // CANCELLED, DEADLINE_EXCEEDED, ABORTED, OUT_OF_RANGE, UNAVAILABLE, DATA_LOSS.
-            1 | 4 | 10 | 11 | 14 | 15 => true,
+            1 | 4 | 10 | OUT_OF_RANGE | 14 | 15 => true,
             RESOURCE_EXHAUSTED => retry_after.is_some(),
             _ => false,
         };
-        Self { retryable, retry_after: retry_after.filter(|_| retryable), message, code }
+        let retry_after = retry_after.filter(|_| retryable).map(|after| after.min(LONGEST_WAIT));
+        Self { retryable, retry_after, too_large, message, code }
     }
 
     /// From headers or trailers: `None` is success or no status; `Err` is a broken status.
@@ -93,9 +126,9 @@ impl SendError {
         Ok(Some(Self::new(code, message.unwrap_or_default(), delay)))
     }
 
-    /// An answer that is not gRPC, from a proxy for example. Source of the table: gRPC's
-    /// http-grpc-status-mapping.md.
-    pub(super) fn from_http(status: StatusCode) -> Self {
+    /// An answer by a status of HTTP. Source of the table: gRPC's http-grpc-status-mapping.md; the
+    /// codes that are worth a retry are those of OTLP/HTTP.
+    pub(super) fn from_http(status: StatusCode, text: &str, after: Option<Duration>) -> Self {
         let code = match status.as_u16() {
             400 => INTERNAL,
             401 => 16,
@@ -104,7 +137,11 @@ impl SendError {
             429 | 502 | 503 | 504 => UNAVAILABLE,
             _ => 2,
         };
-        Self::new(code, format!("the server answered HTTP {status}"), None)
+        let colon = if text.is_empty() { "" } else { ": " };
+        let too_large = status == StatusCode::PAYLOAD_TOO_LARGE
+            || (status == StatusCode::BAD_REQUEST && says_too_large(text));
+        let message = format!("the server answered HTTP {status}{colon}{text}");
+        Self { too_large, ..Self::new(code, message, after) }
     }
 
     /// No connection, or it broke before the answer.
@@ -153,6 +190,25 @@ mod tests {
             assert_eq!(told.retryable, always || code == RESOURCE_EXHAUSTED, "{code}");
             assert_eq!(told.retry_after.is_some(), told.retryable, "{code}");
         }
+    }
+
+    #[test]
+    fn a_message_too_large_is_not_sent_again_as_it_is() {
+        for (code, text) in [
+            (8, "grpc: received message larger than max (5242880 vs. 4194304)"),
+            (8, "grpc: message after decompression larger than max 4194304"),
+            (8, "CLIENT: Received message larger than max (5 vs. 4)"),
+            (8, "gRPC message exceeds maximum size 4194304: 5000000"),
+            (8, "Received message exceeds the maximum configured message size."),
+            (11, "Error, decoded message length too large: found 5 bytes, the limit is: 4 bytes"),
+        ] {
+            let error = SendError::new(code, text.to_owned(), None);
+            assert!(error.too_large && !error.retryable, "{text}");
+        }
+        let quota = SendError::new(8, "quota".to_owned(), Some(Duration::from_secs(9999)));
+        assert!(quota.retryable && !quota.too_large);
+        assert_eq!(quota.retry_after, Some(LONGEST_WAIT));
+        assert!(!SendError::new(13, TOO_LARGE[0].to_owned(), None).too_large);
     }
 
     #[test]

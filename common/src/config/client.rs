@@ -1,4 +1,5 @@
-//! OTLP clients: the `otlp_grpc` exporter and `protocol.otlp` of the load balancer.
+//! OTLP/gRPC clients: the `otlp_grpc` exporter and `protocol.otlp` of the load balancer; and what
+//! those over HTTP have too.
 
 use std::time::Duration;
 
@@ -10,21 +11,27 @@ use super::reader::Reader;
 use super::secret::Secret;
 use super::source::Mark;
 use super::tls::ClientTls;
+use crate::client::{Compression, Ping};
 use crate::retry::Retry;
 
 /// A gRPC client of OTLP with its queue and retries.
 #[derive(Clone, Debug, PartialEq)]
 pub struct OtlpClient {
-    /// `host:port`, no scheme; empty where the resolver gives it.
+    /// `host:port` without scheme, or `unix:/path`; empty where the resolver gives it.
     pub endpoint: String,
+    /// What the server is called in requests and, unless `tls.server_name_override` is given, in
+    /// its certificate; empty = as in the endpoint.
+    pub authority: String,
     /// TLS; `http://` and `https://` before the endpoint have set `insecure`.
     pub tls: ClientTls,
-    /// Compression of requests; default gzip.
+    /// Compression of requests: gzip (the default), zstd, snappy or none.
     pub compression: Compression,
     /// Headers of each request; names in lower case.
     pub headers: Vec<(String, Secret)>,
     /// Limit of one attempt; zero = none. Default 5 s.
     pub timeout: Duration,
+    /// `keepalive`; default 10 s, answered within 10 s, only while a request is under way.
+    pub keepalive: Ping,
     /// Whose credentials each request has.
     pub auth: Option<AuthRef>,
     /// `retry_on_failure`.
@@ -33,19 +40,8 @@ pub struct OtlpClient {
     pub queue: Queue,
 }
 
-/// Compression of requests.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Compression {
-    /// As they are.
-    None,
-    /// gzip.
-    Gzip,
-    /// Zstandard.
-    Zstd,
-}
-
-/// The compressions of the collector that are not here.
-const NOT_YET: [&str; 5] = ["snappy", "x-snappy-framed", "zlib", "deflate", "lz4"];
+/// Pings more often than this are taken for an attack by servers; grpc-go's rule.
+const LEAST_PING: Duration = Duration::from_secs(10);
 
 // === impl OtlpClient ===
 
@@ -68,22 +64,22 @@ impl OtlpClient {
 
     fn read_all_but_endpoint(r: &Reader<'_>, queue: fn(&Reader<'_>) -> Queue) -> Self {
         r.refuse(&["middlewares"], "leave it out: there are no middlewares");
-        r.refuse(&["authority"], "use tls.server_name_override");
-        r.refuse(&["proxy_url"], "connect without a proxy");
-        let inert = [
-            "keepalive",
-            "read_buffer_size",
-            "write_buffer_size",
-            "wait_for_ready",
-            "balancer_name",
-        ];
-        r.accept(&inert, "has no effect");
+        r.refuse(&["proxy_url"], "set HTTPS_PROXY in the environment, as for the collector's gRPC");
+        let buffers = "has no effect: buffers have the size that is needed";
+        r.accept(&["read_buffer_size", "write_buffer_size"], buffers);
+        let ready = "has no effect: a request waits for its connection, within timeout";
+        r.accept(&["wait_for_ready"], ready);
+        let balancer = "has no effect: there is one connection, to the first address that answers";
+        r.accept(&["balancer_name"], balancer);
+        let compression = r.take("compression").and_then(|i| compression(&i, GRPC));
         Self {
             endpoint: String::new(),
+            authority: authority(r),
             tls: ClientTls::read(&r.map_or_empty("tls")),
-            compression: r.take("compression").and_then(|i| compression(&i)).unwrap_or(Gzip),
+            compression: compression.unwrap_or(Compression::Gzip),
             headers: headers(r, "headers"),
             timeout: r.duration_or("timeout", Duration::from_secs(5)),
+            keepalive: keepalive(&r.map_or_empty("keepalive")),
             auth: AuthRef::read(r),
             retry: Retry::read(&r.map_or_empty("retry_on_failure")),
             queue: queue(&r.map_or_empty("sending_queue")),
@@ -92,12 +88,22 @@ impl OtlpClient {
 
     /// The same client with the endpoint `text`, which was given by `item`.
     pub fn at(mut self, item: &Item<'_>, text: &str) -> Self {
+        if let Some(path) = text.strip_prefix("unix:") {
+            let path = path.strip_prefix("//").unwrap_or(path);
+            if !path.starts_with('/') {
+                item.error(&format!("{text:?} has no path"), "write unix:///run/name.sock");
+            }
+            self.endpoint = format!("unix:{path}");
+            return self;
+        }
         let mut rest = text;
         if let Some(after) = text.strip_prefix("http://") {
             (self.tls.insecure, rest) = (true, after);
         } else if let Some(after) = text.strip_prefix("https://") {
             (self.tls.insecure, rest) = (false, after);
-        } else if let Some(after) = text.strip_prefix("dns:///") {
+        } else if let Some(after) = text.strip_prefix("dns:") {
+            rest = after.strip_prefix("///").unwrap_or(after);
+        } else if let Some(after) = text.strip_prefix("passthrough:///") {
             rest = after;
         }
         rest = rest.strip_suffix('/').unwrap_or(rest);
@@ -106,22 +112,65 @@ impl OtlpClient {
     }
 }
 
-use Compression::Gzip;
-
-fn compression(item: &Item<'_>) -> Option<Compression> {
-    match item.string()?.as_str() {
-        "gzip" => Some(Gzip),
-        "none" | "" => Some(Compression::None),
-        "zstd" => Some(Compression::Zstd),
-        text => {
-            let what = match NOT_YET.contains(&text) {
-                true => format!("compression {text:?} is not supported yet"),
-                false => format!("{text:?} is no compression"),
-            };
-            item.error(&what, "use gzip, zstd or none");
-            None
-        }
+fn authority(r: &Reader<'_>) -> String {
+    let name = r.string_or("authority", "");
+    if !name.is_empty() && name.parse::<http::uri::Authority>().is_err() {
+        r.error("authority", &format!("{name:?} is no host"), "write host or host:port");
     }
+    name
+}
+
+fn keepalive(r: &Reader<'_>) -> Ping {
+    let or = Ping::default();
+    let time = r.duration_or("time", or.after);
+    if time < LEAST_PING {
+        r.note("time", "accepted, 10s is the least, as in grpc-go");
+    }
+    let timeout = r.duration_or("timeout", or.timeout);
+    if timeout.is_zero() {
+        r.error("timeout", "is zero", "write a time such as 10s");
+    }
+    let while_idle = r.bool_or("permit_without_stream", or.while_idle);
+    Ping { after: time.max(LEAST_PING), timeout, while_idle }
+}
+
+/// Names and compressions that a protocol has.
+pub(super) type Compressions = &'static [(&'static str, Compression)];
+
+const GRPC: Compressions = &[
+    ("gzip", Compression::Gzip),
+    ("zstd", Compression::Zstd),
+    ("snappy", Compression::Snappy),
+    ("none", Compression::None),
+    ("", Compression::None),
+];
+
+/// Those of the collector.
+pub(super) const HTTP: Compressions = &[
+    ("gzip", Compression::Gzip),
+    ("zstd", Compression::Zstd),
+    ("zlib", Compression::Zlib),
+    ("deflate", Compression::Deflate),
+    ("snappy", Compression::Snappy),
+    ("x-snappy-framed", Compression::SnappyFramed),
+    ("lz4", Compression::Lz4),
+    ("none", Compression::None),
+    ("", Compression::None),
+];
+
+/// One of `known`.
+pub(super) fn compression(item: &Item<'_>, known: Compressions) -> Option<Compression> {
+    let text = item.string()?;
+    if let Some((_, found)) = known.iter().find(|(name, _)| *name == text) {
+        return Some(*found);
+    }
+    let what = match HTTP.iter().any(|(name, _)| *name == text) {
+        true => format!("compression {text:?} is not for gRPC"),
+        false => format!("{text:?} is no compression"),
+    };
+    let names: Vec<&str> = known.iter().map(|(name, _)| *name).filter(|n| !n.is_empty()).collect();
+    item.error(&what, &format!("use one of: {}", names.join(", ")));
+    None
 }
 
 /// `headers`, as a mapping or as a list of `{name, value}`.

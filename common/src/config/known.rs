@@ -218,10 +218,10 @@ pub(super) fn answer(section: Section, kind: &str) -> Answer {
         }
         (Section::Processors, "tail_sampling") => Tier(TO_SAMPLER),
         (Section::Exporters, "load_balancing" | "loadbalancing") => Tier(TO_BALANCER),
-        (Section::Exporters, "awsxray" | "otlp_grpc" | "otlp" | "file" | "debug" | "nop") => {
-            Tier(BALANCER_ONLY)
-        }
-        (Section::Exporters, "otlp_http" | "otlphttp") => NotYet("use otlp_grpc"),
+        (
+            Section::Exporters,
+            "awsxray" | "otlp_grpc" | "otlp" | "otlp_http" | "otlphttp" | "file" | "debug" | "nop",
+        ) => Tier(BALANCER_ONLY),
         (Section::Exporters, "logging") => NotYet("use debug, its name since v0.86"),
         (Section::Exporters, "jaeger") => NotYet("use otlp_grpc: Jaeger takes OTLP"),
         (Section::Extensions, "zpages") => NotNeeded("see tailgate.admin"),

@@ -40,6 +40,12 @@ pub(crate) fn retry_delay(status: &[u8]) -> Option<Duration> {
     })
 }
 
+/// A status' message; empty if there is none.
+pub(crate) fn message(status: &[u8]) -> String {
+    let found = lens(status, 2).last().unwrap_or_default();
+    String::from_utf8_lossy(found).into_owned()
+}
+
 /// `partial_success` of an `ExportTraceServiceResponse`: rejected spans and message.
 pub(crate) fn partial_success(response: &[u8]) -> (u64, String) {
     let partial = lens(response, 1).last().unwrap_or_default();

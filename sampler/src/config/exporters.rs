@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use tailgate_common::config::{Document, Named, OtlpClient, Reader, Tier, named};
+use tailgate_common::config::{
+    AuthRef, Document, Named, OtlpClient, OtlpHttpClient, Reader, Tier, named,
+};
 
 use super::xray::AwsXray;
 
@@ -14,6 +16,8 @@ pub enum Exporter {
     AwsXray(Box<AwsXray>),
     /// `otlp_grpc`, also called `otlp`.
     Otlp(Box<OtlpClient>),
+    /// `otlp_http`, also called `otlphttp`.
+    OtlpHttp(Box<OtlpHttpClient>),
     /// `file`.
     File(FileExporter),
     /// `debug`.
@@ -58,6 +62,7 @@ pub(super) fn read(document: &Document<'_>) -> Vec<Named<Exporter>> {
         let read: fn(&Reader<'_>) -> Exporter = match component.id.kind.as_str() {
             "awsxray" => |r| Exporter::AwsXray(Box::new(AwsXray::read(r))),
             "otlp_grpc" | "otlp" => |r| Exporter::Otlp(Box::new(OtlpClient::read(r))),
+            "otlp_http" | "otlphttp" => |r| Exporter::OtlpHttp(Box::new(OtlpHttpClient::read(r))),
             "file" => |r| Exporter::File(FileExporter::read(r)),
             "debug" => |r| Exporter::Debug(DebugExporter::read(r)),
             "nop" => |_| Exporter::Nop,
@@ -69,6 +74,19 @@ pub(super) fn read(document: &Document<'_>) -> Vec<Named<Exporter>> {
         found.extend(named(component, read));
     }
     found
+}
+
+// === impl Exporter ===
+
+impl Exporter {
+    /// Whose credentials its requests have.
+    pub(super) fn auth(&self) -> Option<&AuthRef> {
+        match self {
+            Self::Otlp(client) => client.auth.as_ref(),
+            Self::OtlpHttp(client) => client.auth.as_ref(),
+            Self::AwsXray(_) | Self::File(_) | Self::Debug(_) | Self::Nop => None,
+        }
+    }
 }
 
 // === impl FileExporter ===

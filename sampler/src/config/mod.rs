@@ -48,9 +48,7 @@ impl SamplerConfig {
         });
         let exporters = exporters::read(document);
         for exporter in &exporters {
-            if let Exporter::Otlp(otlp) = &exporter.config
-                && let Some(auth) = &otlp.auth
-            {
+            if let Some(auth) = exporter.config.auth() {
                 auth.check(document, false, &shared.authenticators);
             }
         }

@@ -25,7 +25,7 @@ pub use debug::DebugExporter;
 pub use exports::{Builder, ExporterStatus, Exports};
 pub use file::{FileExporter, FileSettings};
 pub use nop::NopExporter;
-pub use otlp::{OtlpClient, OtlpExporter, SendOutcome};
+pub use otlp::{OtlpClient, OtlpExporter};
 pub use queue::{BatchSettings, QueueSettings};
 pub use tailgate_common::retry::Retry;
 

@@ -1,41 +1,25 @@
-//! `otlp_grpc`: batches as they are, in requests that every backend takes.
+//! `otlp_grpc` and `otlp_http`: batches as they are, in requests that the backend takes.
+//!
+//! How much that is in bytes is learnt: what a backend finds too large is halved and sent again,
+//! and no later request is as large.
 
 use std::collections::VecDeque;
 use std::future::Future;
+use std::ops::Range;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use tailgate_common::client::OtlpGrpcClient;
+use tailgate_common::client::{Exported, OtlpGrpcClient, OtlpHttpClient, SendError};
 use tailgate_proto::{Limits, Scan, scan, splice, spliced_len};
 
-use super::{Attempt, Exporter, Job};
-use crate::core::outbox::{Batch, BatchLimits, Item, Loss, Reason};
+use super::{Attempt, BatchSettings, Exporter, Job};
+use crate::core::outbox::{Batch, BatchLimits, Loss, Reason};
 
 /// What the exporter needs of a client.
 pub trait OtlpClient: Send + Sync + 'static {
     /// Sends one `ExportTraceServiceRequest` and waits for its answer.
-    fn export(&self, request: Bytes) -> impl Future<Output = SendOutcome> + Send;
-}
-
-/// How one request ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum SendOutcome {
-    /// The backend has it, but for `rejected` spans.
-    Accepted {
-        /// `partial_success.rejected_spans`.
-        rejected: u64,
-        /// `partial_success.error_message`.
-        message: String,
-    },
-    /// The backend does not have it.
-    Failed {
-        /// Worth another try.
-        retryable: bool,
-        /// The backend asked for this much patience.
-        retry_after: Option<Duration>,
-        /// What went wrong.
-        message: String,
-    },
+    fn export(&self, request: Bytes) -> impl Future<Output = Result<Exported, SendError>> + Send;
 }
 
 /// The exporter.
@@ -43,6 +27,9 @@ pub enum SendOutcome {
 pub struct OtlpExporter<C> {
     name: String,
     client: C,
+    limits: BatchLimits,
+    /// Most bytes of a request, as far as it is known.
+    most: AtomicUsize,
 }
 
 /// The requests that are left of a batch.
@@ -55,12 +42,14 @@ pub struct OtlpJob {
 #[derive(Debug)]
 struct Request {
     body: Bytes,
-    /// Which spans it has, as losses to be.
+    /// Which spans it has, as losses to be, in the order in which they are in the body.
     parts: Vec<Loss>,
 }
 
 /// Backends commonly take messages of 4 MiB (gRPC's default limit); this leaves room.
 const MAX_REQUEST_BYTES: usize = 3_670_016;
+/// Smaller limits are not believed in: it is one span that is too large then.
+const LEAST_REQUEST_BYTES: usize = 16 * 1024;
 const MAX_REQUEST_SPANS: usize = 8192;
 
 const LIMITS: BatchLimits = BatchLimits {
@@ -71,49 +60,6 @@ const LIMITS: BatchLimits = BatchLimits {
     enough_bytes: usize::MAX,
     linger: Duration::from_millis(200),
 };
-
-/// What was accepted at the door is not judged again here.
-fn no_limits() -> Limits {
-    Limits {
-        max_spans: usize::MAX,
-        max_span_bytes: usize::MAX,
-        max_header_bytes: usize::MAX,
-        check_inside: false,
-        ..Limits::default()
-    }
-}
-
-/// Cuts a trace that is too large for one request.
-fn cut(at: usize, item: &Item, out: &mut VecDeque<Request>) {
-    let mut found = Scan::default();
-    let scanned = scan(&item.fragment, &no_limits(), &mut found).is_ok();
-    if !scanned || found.spans().len() != item.spans as usize {
-        // Not as we know it: let the backend judge.
-        let parts = vec![loss(at, 0, item.spans)];
-        return out.push_back(Request { body: item.fragment.clone(), parts });
-    }
-    let all: Vec<u32> = (0..item.spans).collect();
-    halve(at, item, &found, &all, out);
-}
-
-/// One request if it is small enough, else two halves.
-fn halve(at: usize, item: &Item, found: &Scan, chosen: &[u32], out: &mut VecDeque<Request>) {
-    let Some(first) = chosen.first() else { return };
-    let fits = chosen.len() <= MAX_REQUEST_SPANS && spliced_len(found, chosen) <= MAX_REQUEST_BYTES;
-    if !fits && chosen.len() > 1 {
-        let (left, right) = chosen.split_at(chosen.len() / 2);
-        halve(at, item, found, left, out);
-        return halve(at, item, found, right, out);
-    }
-    let mut body = Vec::new();
-    splice(&item.fragment, found, chosen, &mut body);
-    let parts = vec![loss(at, *first, chosen.len() as u32)];
-    out.push_back(Request { body: body.into(), parts });
-}
-
-fn loss(item: usize, first: u32, spans: u32) -> Loss {
-    Loss { item, first, spans, reason: Reason::INTERNAL }
-}
 
 /// Which spans were rejected is not said: the first ones stand for them, so that the number is
 /// right.
@@ -130,27 +76,39 @@ fn rejected(parts: &[Loss], mut count: u64, losses: &mut Vec<Loss>) {
 // === impl OtlpClient ===
 
 impl OtlpClient for OtlpGrpcClient {
-    async fn export(&self, request: Bytes) -> SendOutcome {
-        match OtlpGrpcClient::export(self, request).await {
-            Ok(exported) => {
-                let (rejected, message) = (exported.rejected, exported.message);
-                SendOutcome::Accepted { rejected, message }
-            }
-            Err(error) => SendOutcome::Failed {
-                retryable: error.retryable,
-                retry_after: error.retry_after,
-                message: error.to_string(),
-            },
-        }
+    async fn export(&self, request: Bytes) -> Result<Exported, SendError> {
+        OtlpGrpcClient::export(self, request).await
+    }
+}
+
+impl OtlpClient for OtlpHttpClient {
+    async fn export(&self, request: Bytes) -> Result<Exported, SendError> {
+        OtlpHttpClient::export(self, request).await
     }
 }
 
 // === impl OtlpExporter ===
 
 impl<C: OtlpClient> OtlpExporter<C> {
-    /// An exporter with this name in the configuration.
-    pub fn new(name: impl Into<String>, client: C) -> Self {
-        Self { name: name.into(), client }
+    /// An exporter with this name in the configuration. `batch` bounds its requests too: a trace
+    /// that is larger goes in several.
+    pub fn new(name: impl Into<String>, client: C, batch: Option<BatchSettings>) -> Self {
+        let limits = batch.map_or(LIMITS, |batch| batch.applied_to(LIMITS));
+        Self { name: name.into(), client, limits, most: AtomicUsize::new(limits.bytes) }
+    }
+
+    fn fits(&self, request: &Request) -> bool {
+        let bytes = self.most.load(Ordering::Relaxed);
+        request.body.len() <= bytes && request.spans() as usize <= self.limits.spans
+    }
+
+    /// The backend found so many bytes too large.
+    fn learn(&self, bytes: usize, message: &str) {
+        let most = (bytes / 2).max(LEAST_REQUEST_BYTES);
+        let before = self.most.fetch_min(most, Ordering::Relaxed);
+        if most < before {
+            tracing::warn!(exporter = %self.name, bytes, most, message, "requests are smaller now");
+        }
     }
 }
 
@@ -158,53 +116,136 @@ impl<C: OtlpClient> Exporter for OtlpExporter<C> {
     type Job = OtlpJob;
 
     fn limits(&self) -> BatchLimits {
-        LIMITS
+        self.limits
     }
 
     fn prepare(&self, batch: &Batch) -> OtlpJob {
-        let mut job = OtlpJob::default();
-        let total: usize = batch.items().iter().map(|item| item.fragment.len()).sum();
-        if let [item] = batch.items() {
-            if total > MAX_REQUEST_BYTES || item.spans as usize > MAX_REQUEST_SPANS {
-                cut(0, item, &mut job.requests);
-            } else {
-                let parts = vec![loss(0, 0, item.spans)];
-                job.requests.push_back(Request { body: item.fragment.clone(), parts });
+        let body = match batch.items() {
+            [item] => item.fragment.clone(),
+            items => {
+                let total = items.iter().map(|item| item.fragment.len()).sum();
+                let mut body = Vec::with_capacity(total);
+                items.iter().for_each(|item| body.extend_from_slice(&item.fragment));
+                body.into()
             }
-            return job;
-        }
-        let mut body = Vec::with_capacity(total);
-        batch.items().iter().for_each(|item| body.extend_from_slice(&item.fragment));
-        let parts = batch.lost(Reason::INTERNAL);
-        job.requests.push_back(Request { body: body.into(), parts });
-        job
+        };
+        let request = Request { body, parts: batch.lost(Reason::INTERNAL) };
+        OtlpJob { requests: VecDeque::from([request]), losses: Vec::new() }
     }
 
     async fn attempt(&self, job: &mut OtlpJob) -> Attempt {
-        while let Some(request) = job.requests.front() {
-            match self.client.export(request.body.clone()).await {
-                SendOutcome::Accepted { rejected: count, message } => {
+        while let Some(next) = job.requests.front() {
+            if !self.fits(next)
+                && let Some(halves) = next.halves()
+            {
+                job.requests.pop_front();
+                job.put_back(halves);
+                continue;
+            }
+            // It stays in the job until its outcome is known: this may be dropped meanwhile.
+            let sent = self.client.export(next.body.clone()).await;
+            let Some(request) = job.requests.pop_front() else { break };
+            match sent {
+                Ok(Exported { rejected: count, message }) => {
                     if count > 0 {
                         tracing::warn!(exporter = %self.name, count, %message, "spans rejected");
                         rejected(&request.parts, count, &mut job.losses);
                     }
                 }
-                SendOutcome::Failed { retryable: true, retry_after, message } => {
-                    return Attempt::Again { retry_after, why: message, paced: false };
+                Err(error) if error.retryable => {
+                    job.put_back([request]);
+                    let why = error.to_string();
+                    return Attempt::Again { retry_after: error.retry_after, why, paced: false };
                 }
-                SendOutcome::Failed { message, .. } => {
-                    tracing::error!(exporter = %self.name, %message, "request refused for good");
-                    let parts = request.parts.iter();
-                    job.losses.extend(parts.map(|p| Loss { reason: Reason::PERMANENT, ..*p }));
+                Err(error) if error.too_large => match request.halves() {
+                    Some(halves) => {
+                        self.learn(request.body.len(), &error.message);
+                        job.put_back(halves);
+                    }
+                    None => {
+                        let bytes = request.body.len();
+                        tracing::error!(exporter = %self.name, bytes, %error, "a span is too large");
+                        job.lose(request, Reason::TOO_LARGE);
+                    }
+                },
+                Err(error) => {
+                    tracing::error!(exporter = %self.name, %error, "request refused for good");
+                    job.lose(request, Reason::PERMANENT);
                 }
             }
-            job.requests.pop_front();
         }
         Attempt::Done
     }
 }
 
+// === impl Request ===
+
+impl Request {
+    fn spans(&self) -> u32 {
+        self.parts.iter().map(|part| part.spans).sum()
+    }
+
+    /// Two requests in its place; `None` if it is one span, or not as we know it.
+    fn halves(&self) -> Option<[Self; 2]> {
+        let spans = self.spans();
+        let mut found = Scan::default();
+        scan(&self.body, &Limits::held(), &mut found).ok()?;
+        if spans < 2 || found.spans().len() != spans as usize {
+            return None;
+        }
+        let at = self.middle(spans);
+        let body = |spans: Range<u32>| {
+            let chosen: Vec<u32> = spans.collect();
+            let mut body = Vec::with_capacity(spliced_len(&found, &chosen));
+            splice(&self.body, &found, &chosen, &mut body);
+            Bytes::from(body)
+        };
+        let [left, right] = self.parts_around(at);
+        let left = Self { body: body(0..at), parts: left };
+        Some([left, Self { body: body(at..spans), parts: right }])
+    }
+
+    /// Where to cut: near the middle, between two traces if there are two.
+    fn middle(&self, spans: u32) -> u32 {
+        let mut end = 0;
+        let ends = self.parts.iter().map(|part| {
+            end += part.spans;
+            end
+        });
+        let inside = ends.filter(|end| (1..spans).contains(end));
+        inside.min_by_key(|end| end.abs_diff(spans / 2)).unwrap_or(spans / 2)
+    }
+
+    /// The parts before and after a span.
+    fn parts_around(&self, at: u32) -> [Vec<Loss>; 2] {
+        let (mut left, mut right, mut before) = (Vec::new(), Vec::new(), 0);
+        for part in &self.parts {
+            let mine = at.saturating_sub(before).min(part.spans);
+            if mine > 0 {
+                left.push(Loss { spans: mine, ..*part });
+            }
+            if mine < part.spans {
+                let (first, spans) = (part.first + mine, part.spans - mine);
+                right.push(Loss { first, spans, ..*part });
+            }
+            before += part.spans;
+        }
+        [left, right]
+    }
+}
+
 // === impl OtlpJob ===
+
+impl OtlpJob {
+    /// These are next, in this order.
+    fn put_back<const N: usize>(&mut self, requests: [Request; N]) {
+        requests.into_iter().rev().for_each(|request| self.requests.push_front(request));
+    }
+
+    fn lose(&mut self, request: Request, reason: Reason) {
+        self.losses.extend(request.parts.into_iter().map(|part| Loss { reason, ..part }));
+    }
+}
 
 impl Job for OtlpJob {
     fn losses(self, rest: Reason) -> Vec<Loss> {

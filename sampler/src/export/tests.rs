@@ -1,6 +1,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod otlp;
+mod sizes;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

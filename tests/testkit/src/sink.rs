@@ -9,7 +9,8 @@ mod service;
 pub use record::Received;
 
 use anyhow::Context as _;
-use http::HeaderValue;
+use http::request::Parts;
+use http::{HeaderMap, HeaderValue, StatusCode, Uri, Version};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
@@ -22,7 +23,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -45,7 +46,29 @@ pub enum Behaviour {
     Refuse(tonic::Code, Option<Duration>),
     /// Recorded and answered with a `partial_success` that rejects this many spans.
     Partial(u64),
+    /// Requests of more bytes are refused in the words of grpc-go, or with 413. Not recorded.
+    Limit(usize),
+    /// Answered with this status of HTTP, and `Retry-After` if it is given. Not recorded.
+    Status(StatusCode, Option<String>),
 }
+
+/// A request as it came, whatever was answered.
+#[derive(Clone, Debug)]
+pub struct Seen {
+    /// When its body was there.
+    pub at: Instant,
+    /// `POST` and what follows, as on the first line: behind a proxy that has an origin too.
+    pub uri: Uri,
+    /// HTTP/1.1 or HTTP/2.
+    pub version: Version,
+    /// Its headers.
+    pub headers: HeaderMap,
+    /// Bytes of its message, decompressed.
+    pub bytes: usize,
+}
+
+/// Requests that are remembered.
+const MAX_SEEN: usize = 10_000;
 
 /// How much is remembered.
 #[derive(Clone, Debug, Default)]
@@ -89,6 +112,7 @@ struct Shared {
     refused: AtomicU64,
     malformed: AtomicU64,
     encodings: Mutex<BTreeMap<String, u64>>,
+    seen: Mutex<Vec<Seen>>,
 }
 
 // === impl Sink ===
@@ -107,6 +131,7 @@ impl Sink {
             refused: AtomicU64::new(0),
             malformed: AtomicU64::new(0),
             encodings: Mutex::default(),
+            seen: Mutex::default(),
         });
         let server = tokio::spawn(serve(listener, shared.clone()));
         Ok(Sink { addr, shared, server })
@@ -145,6 +170,11 @@ impl Sink {
         self.shared.encodings.lock().clone()
     }
 
+    /// The first 10,000 requests, as they came.
+    pub fn requests(&self) -> Vec<Seen> {
+        self.shared.seen.lock().clone()
+    }
+
     /// Serves until the process ends.
     ///
     /// # Errors
@@ -168,6 +198,15 @@ impl Shared {
         *self.encodings.lock().entry(name.unwrap_or("none").to_owned()).or_default() += 1;
     }
 
+    fn saw(&self, head: &Parts, bytes: usize) {
+        let mut seen = self.seen.lock();
+        if seen.len() < MAX_SEEN {
+            let (uri, version) = (head.uri.clone(), head.version);
+            let headers = head.headers.clone();
+            seen.push(Seen { at: Instant::now(), uri, version, headers, bytes });
+        }
+    }
+
     fn stats(&self) -> Stats {
         let stats = self.store.lock().stats();
         let (refused, malformed) = (self.refused.load(Relaxed), self.malformed.load(Relaxed));
@@ -180,7 +219,8 @@ impl Shared {
 impl FromStr for Behaviour {
     type Err = anyhow::Error;
 
-    /// `accept`, `stall`, `mute`, `slow MS`, `refuse CODE [RETRY_MS]`, `partial N`.
+    /// `accept`, `stall`, `mute`, `slow MS`, `refuse CODE [RETRY_MS]`, `partial N`, `limit BYTES`,
+    /// `status CODE [RETRY_AFTER]`.
     fn from_str(text: &str) -> anyhow::Result<Self> {
         let words: Vec<&str> = text.split_whitespace().collect();
         let ms = |text: &str| anyhow::Ok(Duration::from_millis(text.parse()?));
@@ -194,6 +234,11 @@ impl FromStr for Behaviour {
                 Behaviour::Refuse(code.parse::<i32>()?.into(), Some(ms(time)?))
             }
             ["partial", n] => Behaviour::Partial(n.parse()?),
+            ["limit", n] => Behaviour::Limit(n.parse()?),
+            ["status", code, after @ ..] => {
+                let after = Some(after.join(" ")).filter(|after| !after.is_empty());
+                Behaviour::Status(code.parse()?, after)
+            }
             _ => anyhow::bail!("no behaviour: {text}"),
         })
     }

@@ -4,16 +4,20 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::*;
+use crate::client::Ping;
 use crate::retry::Retry;
 
 /// Clients that are refused, and the first line of the error.
 const BAD_CLIENTS: &[(&str, &str)] = &[
     ("{}", "f.yaml:1:1: endpoint: is missing"),
     ("endpoint: h", "f.yaml:1:11: endpoint: \"h\" is not host:port"),
-    ("endpoint: unix:///x", "f.yaml:1:11: endpoint: unix sockets are not supported yet"),
+    ("endpoint: unix://x", "f.yaml:1:11: endpoint: \"unix://x\" has no path"),
+    ("{endpoint: h:1, authority: a b}", "f.yaml:1:28: authority: \"a b\" is no host"),
+    ("{endpoint: h:1, proxy_url: a}", "f.yaml:1:17: proxy_url: is not supported yet"),
+    ("{endpoint: h:1, keepalive: {timeout: 0}}", "f.yaml:1:38: keepalive.timeout: is zero"),
     (
         "{endpoint: h:1, compression: lz4}",
-        "f.yaml:1:30: compression: compression \"lz4\" is not supported yet",
+        "f.yaml:1:30: compression: compression \"lz4\" is not for gRPC",
     ),
     ("{endpoint: h:1, compression: gz}", "f.yaml:1:30: compression: \"gz\" is no compression"),
     ("{endpoint: h:1, auth: {}}", "f.yaml:1:23: auth.authenticator: is missing"),
@@ -105,4 +109,136 @@ fn otlp_clients() {
         let errors = client(yaml).expect_err(yaml);
         assert_eq!(heads(&errors), [*want], "{errors}");
     }
+}
+
+/// What `endpoint` may be.
+#[test]
+fn grpc_targets() {
+    for (text, endpoint, insecure) in [
+        ("h:4317", "h:4317", false),
+        ("http://h:4317", "h:4317", true),
+        ("https://h:4317/", "h:4317", false),
+        ("dns:///h:4317", "h:4317", false),
+        ("passthrough:///h:4317", "h:4317", false),
+        ("unix:///run/a.sock", "unix:/run/a.sock", false),
+        ("unix:/run/a.sock", "unix:/run/a.sock", false),
+    ] {
+        let client = read(&format!("{{endpoint: '{text}'}}"), OtlpClient::read).unwrap();
+        assert_eq!((client.endpoint.as_str(), client.tls.insecure), (endpoint, insecure), "{text}");
+    }
+}
+
+#[test]
+fn what_grpc_has_besides() {
+    let text = "{endpoint: h:1, compression: snappy, authority: backend, wait_for_ready: true, \
+                balancer_name: pick_first, keepalive: {time: 5s, timeout: 3s, \
+                permit_without_stream: true}}";
+    let (client, notes) = read_with(text, &unset, OtlpClient::read).unwrap();
+    assert_eq!((client.compression, client.authority.as_str()), (Compression::Snappy, "backend"));
+    let ping =
+        Ping { after: Duration::from_secs(10), timeout: Duration::from_secs(3), while_idle: true };
+    assert_eq!(client.keepalive, ping);
+    assert_eq!(
+        notes,
+        [
+            "wait_for_ready: accepted, has no effect: a request waits for its connection, within \
+             timeout",
+            "balancer_name: accepted, has no effect: there is one connection, to the first \
+             address that answers",
+            "keepalive.time: accepted, 10s is the least, as in grpc-go",
+        ]
+    );
+}
+
+#[test]
+fn http_clients() {
+    let client = |yaml: &str| read(yaml, OtlpHttpClient::read).unwrap_or_else(|e| panic!("{e}"));
+    let plain = client("endpoint: https://h");
+    assert_eq!(plain.url, "https://h/v1/traces");
+    assert_eq!((plain.compression, plain.level, plain.json), (Compression::Gzip, None, false));
+    assert_eq!(
+        (plain.timeout, plain.idle_timeout),
+        (Duration::from_secs(30), Duration::from_secs(90))
+    );
+    assert_eq!((plain.max_idle, plain.http2, plain.ping), (100, true, Some(Ping::default())));
+    assert!(!plain.tls.insecure && plain.proxy_url.expose().is_empty());
+
+    let full = "endpoint: http://h:4318/otlp/\ncompression: zstd\ncompression_params: {level: 9}\n\
+                headers: {X-Team: hush}\ntimeout: 1s\nencoding: json\n\
+                proxy_url: http://u:hush@p:3128\nmax_idle_conns: 7\nmax_idle_conns_per_host: 3\n\
+                idle_conn_timeout: 5s\nforce_attempt_http2: false\nhttp2_read_idle_timeout: 0\n\
+                sending_queue: {queue_size: 5}\nretry_on_failure: {enabled: false}\n";
+    let full = client(full);
+    assert_eq!(full.url, "http://h:4318/otlp/v1/traces");
+    assert_eq!((full.compression, full.level, full.json), (Compression::Zstd, Some(9), true));
+    assert_eq!((full.max_idle, full.http2, full.ping), (3, false, None));
+    assert!(full.tls.insecure && !full.retry.enabled && full.queue.size == Some(5));
+    assert!(!format!("{full:?}").contains("hush"));
+    assert_eq!(client("{endpoint: http://h, traces_endpoint: https://t/x}").url, "https://t/x");
+    assert_eq!(client("{endpoint: http://h, disable_keep_alives: true}").max_idle, 0);
+    assert_eq!(client("{endpoint: http://h, max_idle_conns: 0}").max_idle, 100);
+    for (name, compression) in [
+        ("none", Compression::None),
+        ("zlib", Compression::Zlib),
+        ("deflate", Compression::Deflate),
+        ("snappy", Compression::Snappy),
+        ("x-snappy-framed", Compression::SnappyFramed),
+        ("lz4", Compression::Lz4),
+    ] {
+        let text = format!("{{endpoint: http://h, compression: {name}}}");
+        assert_eq!(client(&text).compression, compression);
+    }
+    for (level, is) in [(-1, None), (0, None), (-2, Some(1)), (9, Some(9))] {
+        let text = format!("{{endpoint: http://h, compression_params: {{level: {level}}}}}");
+        assert_eq!(client(&text).level, is, "{level}");
+    }
+}
+
+#[test]
+fn bad_http_clients() {
+    for (yaml, want) in [
+        ("{}", "f.yaml:1:1: endpoint: is missing"),
+        ("endpoint: h:4318", "f.yaml:1:11: endpoint: \"h:4318\" is not a URL of http or https"),
+        ("endpoint: https://u:hush@h", "f.yaml:1:1: endpoint: has a user in it"),
+        (
+            "{endpoint: http://h, compression: gz}",
+            "f.yaml:1:35: compression: \"gz\" is no compression",
+        ),
+        ("{endpoint: http://h, encoding: xml}", "f.yaml:1:32: encoding: \"xml\" is not known here"),
+        (
+            "{endpoint: http://h, compression_params: {level: 10}}",
+            "f.yaml:1:50: compression_params.level: 10 is out of range",
+        ),
+        (
+            "{endpoint: http://h, compression: lz4, compression_params: {level: 1}}",
+            "f.yaml:1:68: compression_params.level: 1 is out of range",
+        ),
+        (
+            "{endpoint: http://h, proxy_url: socks5://hush}",
+            "f.yaml:1:22: proxy_url: is not the URL of an HTTP proxy",
+        ),
+        ("{endpoint: http://h, compresion: lz4}", "f.yaml:1:22: compresion: unknown key"),
+    ] {
+        let errors = read(yaml, OtlpHttpClient::read).expect_err(yaml);
+        assert_eq!(heads(&errors), [want], "{errors}");
+        assert!(!errors.contains("hush"), "{errors}");
+    }
+}
+
+#[test]
+fn what_http_accepts_without_effect() {
+    let text = "{endpoint: http://h, tls: {insecure: false}, cookies: {enabled: true}, \
+                max_conns_per_host: 3, logs_endpoint: http://l, write_buffer_size: 1}";
+    let (_, notes) = read_with(text, &unset, OtlpHttpClient::read).unwrap();
+    assert_eq!(
+        notes,
+        [
+            "logs_endpoint: accepted, has no effect: there are only traces",
+            "write_buffer_size: accepted, has no effect: buffers have the size that is needed",
+            "max_conns_per_host: accepted, has no effect: sending_queue.num_consumers bounds the \
+             connections",
+            "cookies: accepted, has no effect: cookies are not sent back",
+            "tls.insecure: accepted, has no effect: the scheme of the endpoint decides",
+        ]
+    );
 }

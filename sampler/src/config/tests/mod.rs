@@ -332,7 +332,7 @@ fn bad_exporters() {
         (
             "otlphttp",
             "{endpoint: x}",
-            "f.yaml:1:13: exporters.otlphttp: otlphttp is not supported yet",
+            "f.yaml:1:34: exporters.otlphttp.endpoint: \"x\" is not a URL of http or https",
         ),
         (
             "load_balancing",

@@ -77,6 +77,8 @@ impl Reason {
     pub const RETRIES_EXHAUSTED: Self = Self("retries_exhausted");
     /// The backend said that trying again is useless.
     pub const PERMANENT: Self = Self("permanent_error");
+    /// One span alone is more than the backend takes.
+    pub const TOO_LARGE: Self = Self("too_large");
     /// A defect of ours: the exporter failed on it several times.
     pub const INTERNAL: Self = Self("internal_error");
 }

@@ -68,7 +68,7 @@ async fn serve(answers: impl IntoIterator<Item = Result<u64, Code>>) -> (Backend
 
 fn exporter(address: SocketAddr) -> OtlpExporter<OtlpGrpcClient> {
     let client = OtlpGrpcClient::new(ClientSettings::new(address.to_string())).unwrap();
-    OtlpExporter::new("otlp_grpc", client)
+    OtlpExporter::new("otlp_grpc", client, None)
 }
 
 #[tokio::test]

@@ -6,6 +6,10 @@ use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
 use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::body::Incoming;
+use opentelemetry_proto::tonic::collector::trace::v1::{
+    ExportTraceServiceRequest, ExportTraceServiceResponse,
+};
+use prost::Message as _;
 use std::convert::Infallible;
 use std::io::Read as _;
 use std::sync::Arc;
@@ -17,6 +21,19 @@ use tonic::{Code, Status};
 const MAX_BODY: usize = 256 << 20;
 
 type Answer = Response<BoxBody<Bytes, Infallible>>;
+
+/// Why there is no success.
+enum Refusal {
+    Grpc(Box<Status>),
+    /// Of HTTP, with `Retry-After`.
+    Status(StatusCode, Option<String>),
+}
+
+impl From<Status> for Refusal {
+    fn from(status: Status) -> Self {
+        Self::Grpc(Box::new(status))
+    }
+}
 
 pub(super) async fn answer(
     request: Request<Incoming>,
@@ -45,25 +62,37 @@ pub(super) async fn answer(
             let message = unframe(&body).and_then(|(compressed, message)| {
                 let encoding = encoding.filter(|_| compressed);
                 shared.came(encoding);
-                decompress(encoding, message)
+                decompress(encoding, message, true)
             });
-            grpc_answer(export(message, &shared).await)
+            shared.saw(&head, message.as_ref().map_or(0, Bytes::len));
+            match export(message, &shared).await {
+                Err(Refusal::Status(code, after)) => bare(code, after.as_deref()),
+                Err(Refusal::Grpc(status)) => status.into_http(),
+                Ok(message) => grpc_answer(&message),
+            }
         }
         "/v1/traces" => {
             let encoding = head.headers.get("content-encoding");
             shared.came(encoding);
-            let message = decompress(encoding, body);
-            http_answer(export(message, &shared).await)
+            let message = decompress(encoding, body, false);
+            shared.saw(&head, message.as_ref().map_or(0, Bytes::len));
+            let json = head.headers.get("content-type").is_some_and(|v| v == "application/json");
+            let message = message.and_then(|m| if json { from_json(&m) } else { Ok(m) });
+            match export(message, &shared).await {
+                Err(Refusal::Status(code, after)) => bare(code, after.as_deref()),
+                Err(Refusal::Grpc(status)) => http_refusal(&status),
+                Ok(message) => http_answer(message, json),
+            }
         }
         _ => text(StatusCode::NOT_FOUND, "not found"),
     })
 }
 
 /// Behaves; success is the encoded ExportTraceServiceResponse.
-async fn export(message: anyhow::Result<Bytes>, shared: &Shared) -> Result<Vec<u8>, Status> {
+async fn export(message: anyhow::Result<Bytes>, shared: &Shared) -> Result<Vec<u8>, Refusal> {
     let malformed = |e: anyhow::Error| {
         shared.malformed.fetch_add(1, Relaxed);
-        Status::invalid_argument(format!("{e:#}"))
+        Refusal::from(Status::invalid_argument(format!("{e:#}")))
     };
     let message = message.map_err(malformed)?;
     let record = || shared.store.lock().record(&message).map_err(malformed);
@@ -85,7 +114,18 @@ async fn export(message: anyhow::Result<Bytes>, shared: &Shared) -> Result<Vec<u
             }
             Behaviour::Refuse(code, retry) => {
                 shared.refused.fetch_add(1, Relaxed);
-                return Err(refusal(code, retry));
+                return Err(refusal(code, retry).into());
+            }
+            Behaviour::Limit(most) if message.len() > most => {
+                shared.refused.fetch_add(1, Relaxed);
+                let bytes = message.len();
+                let text = format!("grpc: received message larger than max ({bytes} vs. {most})");
+                return Err(Status::resource_exhausted(text).into());
+            }
+            Behaviour::Limit(_) => {}
+            Behaviour::Status(code, after) => {
+                shared.refused.fetch_add(1, Relaxed);
+                return Err(Refusal::Status(code, after));
             }
             Behaviour::Partial(rejected) => {
                 record()?;
@@ -132,7 +172,8 @@ fn unframe(body: &Bytes) -> anyhow::Result<(bool, Bytes)> {
     Ok((compressed, rest))
 }
 
-fn decompress(encoding: Option<&HeaderValue>, body: Bytes) -> anyhow::Result<Bytes> {
+/// gRPC has snappy in frames, HTTP in one block.
+fn decompress(encoding: Option<&HeaderValue>, body: Bytes, is_grpc: bool) -> anyhow::Result<Bytes> {
     let mut out = Vec::new();
     match encoding.map(HeaderValue::as_bytes) {
         None | Some(b"identity" | b"") => return Ok(body),
@@ -143,19 +184,37 @@ fn decompress(encoding: Option<&HeaderValue>, body: Bytes) -> anyhow::Result<Byt
         Some(b"zstd") => {
             zstd::Decoder::new(body.reader())?.take(MAX_BODY as u64).read_to_end(&mut out)?
         }
+        Some(b"deflate" | b"zlib") if !is_grpc => {
+            let zlib = flate2::read::ZlibDecoder::new(body.reader());
+            zlib.take(MAX_BODY as u64).read_to_end(&mut out)?
+        }
+        Some(b"snappy") if !is_grpc => {
+            anyhow::ensure!(snap::raw::decompress_len(&body)? <= MAX_BODY, "too much");
+            return Ok(snap::raw::Decoder::new().decompress_vec(&body)?.into());
+        }
+        Some(b"snappy" | b"x-snappy-framed") => {
+            let frames = snap::read::FrameDecoder::new(body.reader());
+            frames.take(MAX_BODY as u64).read_to_end(&mut out)?
+        }
+        Some(b"lz4") if !is_grpc => {
+            let frames = lz4_flex::frame::FrameDecoder::new(body.reader());
+            frames.take(MAX_BODY as u64).read_to_end(&mut out)?
+        }
         Some(other) => anyhow::bail!("encoding {}", String::from_utf8_lossy(other)),
     };
     Ok(out.into())
 }
 
-fn grpc_answer(outcome: Result<Vec<u8>, Status>) -> Answer {
-    let message = match outcome {
-        Ok(message) => message,
-        Err(status) => return status.into_http(),
-    };
+/// OTLP/JSON by the reference's types.
+fn from_json(body: &[u8]) -> anyhow::Result<Bytes> {
+    let request: ExportTraceServiceRequest = serde_json::from_slice(body)?;
+    Ok(request.encode_to_vec().into())
+}
+
+fn grpc_answer(message: &[u8]) -> Answer {
     let mut frame = vec![0];
     frame.extend_from_slice(&(message.len() as u32).to_be_bytes());
-    frame.extend_from_slice(&message);
+    frame.extend_from_slice(message);
     let mut trailers = HeaderMap::new();
     trailers.insert("grpc-status", HeaderValue::from_static("0"));
     let body = Full::new(Bytes::from(frame)).with_trailers(async { Some(Ok(trailers)) });
@@ -165,18 +224,25 @@ fn grpc_answer(outcome: Result<Vec<u8>, Status>) -> Answer {
     response
 }
 
-fn http_answer(outcome: Result<Vec<u8>, Status>) -> Answer {
-    let protobuf = HeaderValue::from_static("application/x-protobuf");
-    let status = match outcome {
-        Ok(message) => {
-            let mut response = Response::new(BoxBody::new(Full::new(Bytes::from(message))));
-            response.headers_mut().insert("content-type", protobuf);
-            return response;
+fn http_answer(message: Vec<u8>, json: bool) -> Answer {
+    let (kind, message) = match json {
+        false => ("application/x-protobuf", message),
+        true => {
+            let answer = ExportTraceServiceResponse::decode(&message[..]).unwrap_or_default();
+            ("application/json", serde_json::to_vec(&answer).unwrap_or_default())
         }
-        Err(status) => status,
     };
+    let mut response = Response::new(BoxBody::new(Full::new(Bytes::from(message))));
+    response.headers_mut().insert("content-type", HeaderValue::from_static(kind));
+    response
+}
+
+fn http_refusal(status: &Status) -> Answer {
     let code = match status.code() {
         Code::InvalidArgument => StatusCode::BAD_REQUEST,
+        Code::ResourceExhausted if status.message().contains("larger than max") => {
+            StatusCode::PAYLOAD_TOO_LARGE
+        }
         Code::ResourceExhausted => StatusCode::TOO_MANY_REQUESTS,
         Code::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
         Code::Unauthenticated => StatusCode::UNAUTHORIZED,
@@ -184,6 +250,15 @@ fn http_answer(outcome: Result<Vec<u8>, Status>) -> Answer {
         _ => StatusCode::INTERNAL_SERVER_ERROR,
     };
     text(code, status.message())
+}
+
+/// As a proxy answers.
+fn bare(code: StatusCode, retry_after: Option<&str>) -> Answer {
+    let mut answer = text(code, "not by the sink itself");
+    if let Some(Ok(after)) = retry_after.map(HeaderValue::from_str) {
+        answer.headers_mut().insert("retry-after", after);
+    }
+    answer
 }
 
 fn text(status: StatusCode, body: &str) -> Answer {

@@ -1,0 +1,124 @@
+//! OTLP clients, from configuration to what connects.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tailgate_common::client::{
+    ClientSettings, HttpSettings, OtlpGrpcClient, OtlpHttpClient, Proxy, ProxyEnvironment,
+};
+use tailgate_common::clock::Clock;
+use tailgate_common::config;
+use tailgate_common::config::{Authenticator, Named, Secret};
+use tailgate_common::net::tls::{self, ClientFiles, Versions};
+
+use crate::auth;
+
+/// Time for one attempt if none is configured: it must end somewhen.
+const LONGEST_ATTEMPT: Duration = Duration::from_secs(60);
+
+/// A client of one OTLP/gRPC endpoint.
+pub fn grpc(
+    otlp: &config::OtlpClient,
+    known: &[Named<Authenticator>],
+) -> anyhow::Result<OtlpGrpcClient> {
+    Ok(OtlpGrpcClient::new(grpc_settings(otlp, known)?)?)
+}
+
+/// The settings of such a client.
+pub fn grpc_settings(
+    otlp: &config::OtlpClient,
+    known: &[Named<Authenticator>],
+) -> anyhow::Result<ClientSettings> {
+    Ok(ClientSettings {
+        tls: client_tls(&otlp.tls, &[b"h2"])?,
+        server_name: given(&otlp.tls.server_name_override),
+        authority: given(&otlp.authority),
+        // Connections of gRPC go through the proxy for https, whatever they carry, as in grpc-go.
+        proxy: from_environment(true, &otlp.endpoint)?,
+        compression: otlp.compression,
+        auth: auth::credentials(otlp.auth.as_ref(), known)?,
+        headers: headers(&otlp.headers),
+        timeout: at_most(otlp.timeout),
+        ping: Some(otlp.keepalive),
+        ..ClientSettings::new(&otlp.endpoint)
+    })
+}
+
+/// A client of one OTLP/HTTP URL.
+pub fn http(
+    otlp: &config::OtlpHttpClient,
+    known: &[Named<Authenticator>],
+    clock: &Arc<dyn Clock>,
+) -> anyhow::Result<OtlpHttpClient> {
+    let alpn: &[&[u8]] = if otlp.http2 { &[b"h2", b"http/1.1"] } else { &[b"http/1.1"] };
+    let url: ::http::Uri = otlp.url.parse()?;
+    let is_https = url.scheme_str() == Some("https");
+    let port = url.port_u16().unwrap_or(if is_https { 443 } else { 80 });
+    let place = format!("{}:{port}", url.host().unwrap_or_default());
+    let client = ClientSettings {
+        tls: client_tls(&otlp.tls, alpn)?,
+        server_name: given(&otlp.tls.server_name_override),
+        proxy: match otlp.proxy_url.expose() {
+            "" => from_environment(is_https, &place)?,
+            url => Some(Proxy::from_url(url)?),
+        },
+        compression: otlp.compression,
+        level: otlp.level,
+        auth: auth::credentials(otlp.auth.as_ref(), known)?,
+        headers: headers(&otlp.headers),
+        timeout: at_most(otlp.timeout),
+        ping: otlp.ping,
+        ..ClientSettings::new(&otlp.url)
+    };
+    Ok(OtlpHttpClient::new(HttpSettings {
+        client,
+        json: otlp.json,
+        max_idle: otlp.max_idle,
+        idle_timeout: Some(otlp.idle_timeout).filter(|timeout| !timeout.is_zero()),
+        clock: clock.clone(),
+    })?)
+}
+
+fn given(text: &str) -> Option<String> {
+    (!text.is_empty()).then(|| text.to_owned())
+}
+
+fn at_most(timeout: Duration) -> Duration {
+    if timeout.is_zero() { LONGEST_ATTEMPT } else { timeout }
+}
+
+fn headers(headers: &[(String, Secret)]) -> Vec<(String, String)> {
+    headers.iter().map(|(name, value)| (name.clone(), value.expose().to_owned())).collect()
+}
+
+/// The proxy to `host:port`, if the environment names one. Not for unix sockets.
+fn from_environment(https: bool, place: &str) -> anyhow::Result<Option<Proxy>> {
+    let parsed = place.rsplit_once(':').and_then(|(host, port)| Some((host, port.parse().ok()?)));
+    let Some((host, port)) = parsed else { return Ok(None) };
+    let environment = ProxyEnvironment::read(|name| std::env::var(name).ok());
+    Ok(environment.proxy(https, host, port)?)
+}
+
+fn client_tls(tls: &config::ClientTls, alpn: &[&[u8]]) -> anyhow::Result<Option<tls::ClientTls>> {
+    if tls.insecure {
+        return Ok(None);
+    }
+    let files = ClientFiles {
+        ca_file: tls.ca_file.clone(),
+        identity: tls.cert_file.clone().zip(tls.key_file.clone()),
+        include_system_roots: tls.include_system_roots,
+        insecure_skip_verify: tls.insecure_skip_verify,
+        versions: versions(tls.min_version, tls.max_version),
+        reload: tls.reload,
+    };
+    Ok(Some(tls::client_config(&files, alpn)?))
+}
+
+/// The TLS versions between two bounds.
+pub fn versions(min: config::TlsVersion, max: config::TlsVersion) -> Versions {
+    match (min, max) {
+        (config::TlsVersion::V13, _) => Versions::Only13,
+        (_, config::TlsVersion::V12) => Versions::Only12,
+        _ => Versions::Both,
+    }
+}
