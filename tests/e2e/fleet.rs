@@ -46,6 +46,8 @@ pub struct Plan {
     pub internal: String,
     /// Files that the texts name, in the directory of each node.
     pub files: Vec<(&'static str, String)>,
+    /// Environment variables of each node.
+    pub env: Vec<(&'static str, String)>,
     pub shutdown_timeout: &'static str,
 }
 
@@ -82,6 +84,7 @@ impl Plan {
             receiver: String::new(),
             internal: "secret: between-us".to_owned(),
             files: Vec::new(),
+            env: Vec::new(),
             shutdown_timeout: "20s",
         }
     }
@@ -156,6 +159,7 @@ impl Plan {
     pub fn start(&self, role: &str, ports: Ports, config: String) -> Node {
         let files = self.files.iter();
         let spec = files.fold(tailgate(), |spec, (name, content)| spec.file(name, content));
+        let spec = self.env.iter().fold(spec, |spec, (key, value)| spec.env(key, value));
         let process = spec.arg(role).config(config).start().unwrap();
         Node { process, ports }
     }

@@ -16,6 +16,7 @@ mod sdk;
 mod seen;
 mod spans;
 mod tls;
+mod xray;
 
 use std::time::Duration;
 

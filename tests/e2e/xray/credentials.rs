@@ -1,0 +1,100 @@
+//! Where credentials come from, and what happens when they end.
+
+use super::plan;
+use super::proxy::{Fate, XrayProxy};
+use crate::SOON;
+use crate::python::Moto;
+use std::time::{Duration, Instant};
+use tailgate_testkit::load::{self, Config};
+use tailgate_testkit::traffic::Traffic;
+use tailgate_testkit::wait::eventually;
+
+/// The environment variables of [`crate::fleet::tailgate`] are no credentials then.
+const NO_KEYS: [(&str, &str); 2] = [("AWS_ACCESS_KEY_ID", ""), ("AWS_SECRET_ACCESS_KEY", "")];
+const FILES: [(&str, &str); 2] =
+    [("AWS_SHARED_CREDENTIALS_FILE", "credentials"), ("AWS_CONFIG_FILE", "config")];
+
+fn profile(key: &str) -> String {
+    format!("[default]\naws_access_key_id = {key}\naws_secret_access_key = secret\n")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn expired_credentials_hold_everything_until_the_file_is_rotated() {
+    let moto = Moto::start().await;
+    let proxy = XrayProxy::start(moto.url()).await;
+    proxy.script(|call| if call.access_key == "OLD" { Fate::Expired } else { Fate::Pass });
+    let mut plan = plan(&proxy, ", local_mode: true");
+    plan.env = NO_KEYS.iter().chain(&FILES).map(|(k, v)| (*k, (*v).to_owned())).collect();
+    plan.files = vec![("credentials", profile("OLD"))];
+    let mut node = plan.alone().await;
+    let shape = super::shape(100);
+    load::run(Traffic::new(shape.clone()).unwrap(), Config::new(node.grpc())).await.unwrap();
+    let refused = async || proxy.judged().len() >= 4;
+    eventually("calls with old credentials", SOON, refused).await.unwrap();
+    assert_eq!(node.ledger().await.total("exported"), 0);
+    std::fs::write(node.process.dir().join("credentials"), profile("NEW")).unwrap();
+    let rotated = Instant::now();
+    let accepted = async || proxy.judged().iter().any(|judged| judged.fate == Fate::Pass);
+    eventually("a call with new credentials", SOON, accepted).await.unwrap();
+    let time = rotated.elapsed();
+    println!("resumed {time:?} after the rotation");
+    assert!(time <= Duration::from_secs(5), "{time:?}");
+    node.settled().await;
+    let (code, ledger) = node.stop().await;
+    assert_eq!((code, ledger.total("exported"), ledger.total("lost")), (Some(0), 1000, 0));
+    assert_eq!(proxy.stored(&shape).await.len(), 1000);
+}
+
+/// Who signs a call when the environment and files are these; STS is moto's.
+async fn signs(
+    more: &str,
+    env: &[(&'static str, &str)],
+    files: &[(&'static str, String)],
+) -> String {
+    let moto = Moto::start().await;
+    let proxy = XrayProxy::start(moto.url()).await;
+    let mut plan = plan(&proxy, more);
+    let env = NO_KEYS.iter().chain(&FILES).chain(env);
+    plan.env = env.map(|(key, value)| (*key, (*value).to_owned())).collect();
+    plan.env.push(("AWS_ENDPOINT_URL_STS", moto.url()));
+    plan.files = files.to_vec();
+    let mut node = plan.alone().await;
+    let traffic = Traffic::new(super::shape(1)).unwrap();
+    load::run(traffic, Config::new(node.grpc())).await.unwrap();
+    node.settled().await;
+    let (code, _) = node.stop().await;
+    assert_eq!(code, Some(0), "{}", node.process.stderr());
+    proxy.judged()[0].call.access_key.clone()
+}
+
+const ROLE: &str = "arn:aws:iam::123456789012:role/tracing";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn credentials_come_from_the_environment_first() {
+    let keys = [("AWS_ACCESS_KEY_ID", "ENV"), ("AWS_SECRET_ACCESS_KEY", "secret")];
+    assert_eq!(signs("", &keys, &[("credentials", profile("FILE"))]).await, "ENV");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn credentials_come_from_the_named_profile() {
+    let other = profile("FILE").replace("default", "other");
+    let files = [("credentials", profile("WRONG") + &other)];
+    assert_eq!(signs("", &[("AWS_PROFILE", "other")], &files).await, "FILE");
+}
+
+/// IAM roles for service accounts, as on EKS.
+#[tokio::test(flavor = "multi_thread")]
+async fn credentials_come_from_a_web_identity() {
+    for more in ["", ", local_mode: true"] {
+        let env = [("AWS_WEB_IDENTITY_TOKEN_FILE", "token"), ("AWS_ROLE_ARN", ROLE)];
+        let key = signs(more, &env, &[("token", "a.b.c".into())]).await;
+        assert!(key.starts_with("ASIA"), "{key}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_role_is_assumed_with_an_external_id() {
+    let more = format!(", role_arn: \"{ROLE}\", external_id: between-us");
+    let key = signs(&more, &[], &[("credentials", profile("FILE"))]).await;
+    assert!(key.starts_with("ASIA"), "{key}");
+}
