@@ -9,7 +9,7 @@ use tailgate_common::client::{
 use tailgate_common::clock::Clock;
 use tailgate_common::config;
 use tailgate_common::config::{Authenticator, Named, Secret};
-use tailgate_common::net::tls::{self, ClientFiles, Versions};
+use tailgate_common::net::tls;
 
 use crate::auth;
 
@@ -103,22 +103,5 @@ fn client_tls(tls: &config::ClientTls, alpn: &[&[u8]]) -> anyhow::Result<Option<
     if tls.insecure {
         return Ok(None);
     }
-    let files = ClientFiles {
-        ca_file: tls.ca_file.clone(),
-        identity: tls.cert_file.clone().zip(tls.key_file.clone()),
-        include_system_roots: tls.include_system_roots,
-        insecure_skip_verify: tls.insecure_skip_verify,
-        versions: versions(tls.min_version, tls.max_version),
-        reload: tls.reload,
-    };
-    Ok(Some(tls::client_config(&files, alpn)?))
-}
-
-/// The TLS versions between two bounds.
-pub fn versions(min: config::TlsVersion, max: config::TlsVersion) -> Versions {
-    match (min, max) {
-        (config::TlsVersion::V13, _) => Versions::Only13,
-        (_, config::TlsVersion::V12) => Versions::Only12,
-        _ => Versions::Both,
-    }
+    Ok(Some(tls::client_config(tls, alpn)?))
 }

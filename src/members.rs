@@ -9,9 +9,7 @@ use tailgate_common::clock::Clock;
 use tailgate_common::config::{Internal, InternalTls, Tailgate};
 use tailgate_common::limit::ByteBudget;
 use tailgate_common::net::Listener;
-use tailgate_common::net::tls::{
-    ClientFiles, ServerFiles, ServerTls, client_config, server_config,
-};
+use tailgate_common::net::tls::{client_config, server_config};
 use tailgate_common::ownership::Table;
 use tailgate_common::peer::{
     ClientOptions, Identity, PeerClient, PeerServer, PeerService, Plain, Role, ServerOptions,
@@ -78,34 +76,19 @@ pub async fn serve<P: PeerService>(
     Ok(match &internal.tls {
         None => tokio::spawn(PeerServer::new(listener, Plain, service, options).run(stop)),
         Some(tls) => {
-            let acceptor = acceptor(tls)?;
+            let acceptor = server_config(&tls.server, &[])?;
             tokio::spawn(PeerServer::new(listener, acceptor, service, options).run(stop))
         }
     })
 }
 
-fn acceptor(tls: &InternalTls) -> anyhow::Result<ServerTls> {
-    let files = ServerFiles {
-        cert_file: tls.cert_file.clone(),
-        key_file: tls.key_file.clone(),
-        client_ca_file: Some(tls.ca_file.clone()),
-        allowed_client_names: tls.allowed_client_names.clone(),
-        ..ServerFiles::default()
-    };
-    Ok(server_config(&files, &[])?)
-}
-
 fn tls_to(tls: &InternalTls, endpoint: &str) -> anyhow::Result<TlsTo> {
-    let files = ClientFiles {
-        ca_file: Some(tls.ca_file.clone()),
-        identity: Some((tls.cert_file.clone(), tls.key_file.clone())),
-        ..ClientFiles::default()
-    };
-    Ok(TlsTo { tls: client_config(&files, &[])?, name: server_name(tls, endpoint)? })
+    let name = server_name(&tls.client.server_name_override, endpoint)?;
+    Ok(TlsTo { tls: client_config(&tls.client, &[])?, name })
 }
 
-fn server_name(tls: &InternalTls, endpoint: &str) -> anyhow::Result<ServerName<'static>> {
-    let host = match tls.server_name_override.as_str() {
+fn server_name(given: &str, endpoint: &str) -> anyhow::Result<ServerName<'static>> {
+    let host = match given {
         "" => endpoint.rsplit_once(':').map_or(endpoint, |(host, _)| host),
         name => name,
     };

@@ -10,11 +10,13 @@ use parking_lot::Mutex;
 use tailgate_common::config::{LogEncoding, LogLevel, MetricsLevel, Shared};
 use tailgate_common::ledger::Ledger;
 use tailgate_common::limit::ByteBudget;
+use tailgate_common::net::tls::server_config;
 use tailgate_common::receive::{ReceivedSpans, ServerStats, Transport};
 use tailgate_common::telemetry::{
     Allocator, BackendSeries, ExporterSeries, Health, HealthServer, Identity, Latch, LedgerSeries,
     LoadBalancerSeries, LogSettings, MemoryLimiterSeries, Metrics, ProcessorSeries, ReceiverSeries,
-    ServerSeries, TailSamplingSeries, init_logs, serve_health, serve_metrics, watch_process,
+    ServerSeries, TailSamplingSeries, init_logs, serve_health, serve_metrics, watch_files,
+    watch_process,
 };
 use tailgate_loadbalancer::LoadBalancer;
 use tailgate_loadbalancer::config::LoadBalancerConfig;
@@ -61,8 +63,10 @@ pub async fn start(shared: &Shared, tier: &str) -> anyhow::Result<Observed> {
     }
     if let Some(check) = &shared.health_check {
         let (endpoint, path) = (&check.endpoint, &check.path);
-        servers.push(serve_health(health.clone(), endpoint, path, stop.clone()).await?);
+        let tls = check.tls.as_ref().map(|tls| server_config(tls, &[b"http/1.1"])).transpose()?;
+        servers.push(serve_health(health.clone(), endpoint, path, tls, stop.clone()).await?);
     }
+    watch_files(&metrics, &health);
     Ok(Observed { metrics, health, starting: Mutex::new(Some(latch)), stop, servers })
 }
 

@@ -6,14 +6,13 @@ use std::time::Duration;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use tailgate_common::config::{self, Authenticator, Named, Shared};
 use tailgate_common::limit::ByteBudget;
-use tailgate_common::net::tls::{ServerFiles, ServerTls, server_config};
+use tailgate_common::net::tls::server_config;
 use tailgate_common::receive::{
     Cors, Gate, HttpServes, Ingest, Server, ServerHandle, ServerSettings, ServerStats, Serves,
     Transport,
 };
 
 use crate::auth;
-use crate::clients::versions;
 
 /// The running receivers.
 pub struct Receivers(Vec<(Transport, ServerHandle)>);
@@ -49,7 +48,7 @@ fn grpc(
     known: &[Named<Authenticator>],
 ) -> anyhow::Result<ServerSettings> {
     let mut settings = ServerSettings {
-        tls: config.tls.as_ref().map(|tls| tls_config(tls, &[b"h2"])).transpose()?,
+        tls: config.tls.as_ref().map(|tls| server_config(tls, &[b"h2"])).transpose()?,
         auth: auth::checker(config.auth.as_ref(), known)?,
         max_recv_msg_size: config.max_recv_msg_bytes,
         max_connection_idle: config.keepalive.max_connection_idle,
@@ -80,7 +79,7 @@ fn http(
         encodings: config.encodings.clone(),
     };
     let mut settings = ServerSettings {
-        tls: config.tls.as_ref().map(|tls| tls_config(tls, &alpn)).transpose()?,
+        tls: config.tls.as_ref().map(|tls| server_config(tls, &alpn)).transpose()?,
         max_request_body_size: config.max_request_body_bytes,
         auth: auth::checker(config.auth.as_ref(), known)?,
         serves: Serves::Http(Box::new(serves)),
@@ -119,19 +118,6 @@ fn response_headers(config: &config::HttpServer) -> anyhow::Result<HeaderMap> {
         headers.insert(HeaderName::from_bytes(name.as_bytes())?, value);
     }
     Ok(headers)
-}
-
-/// A server's TLS from its files.
-pub fn tls_config(tls: &config::ServerTls, alpn: &[&[u8]]) -> anyhow::Result<ServerTls> {
-    let files = ServerFiles {
-        cert_file: tls.cert_file.clone(),
-        key_file: tls.key_file.clone(),
-        client_ca_file: tls.client_ca_file.clone(),
-        allowed_client_names: tls.allowed_client_names.clone(),
-        versions: versions(tls.min_version, tls.max_version),
-        reload: tls.reload,
-    };
-    Ok(server_config(&files, alpn)?)
 }
 
 // === impl Receivers ===

@@ -16,7 +16,7 @@ use sha1::{Digest, Sha1};
 use subtle::ConstantTimeEq;
 use thiserror::Error;
 
-use crate::reload::Reloaded;
+use crate::reload::{Made, Reloaded};
 
 /// The users that are known.
 #[derive(Debug)]
@@ -82,7 +82,7 @@ impl BasicUsers {
                 text.push('\n');
                 text += &read.map_err(|e| format!("cannot read {}: {e}", path.display()))?;
             }
-            parse(&text).map_err(|e| e.to_string())
+            parse(&text).map(Made::from).map_err(|e| e.to_string())
         };
         let users = Reloaded::new(file.into_iter().collect(), interval, load)?;
         let verified = Verified { keys: RandomState::new(), state: Mutex::default() };

@@ -7,7 +7,7 @@ use std::time::Duration;
 use http::{HeaderName, HeaderValue};
 use subtle::{Choice, ConstantTimeEq};
 
-use crate::reload::Reloaded;
+use crate::reload::{Made, Reloaded};
 
 /// The tokens that are known, as whole values of a header.
 #[derive(Debug)]
@@ -28,7 +28,7 @@ impl Tokens {
     /// A token can't be in a header.
     pub fn new(header: HeaderName, scheme: &str, tokens: &[String]) -> Result<Self, String> {
         let values = values(scheme, tokens.iter().map(String::as_str))?;
-        let load = move || Ok::<_, String>(values.clone());
+        let load = move || Ok::<_, String>(values.clone().into());
         Ok(Self { header, values: Reloaded::new(Vec::new(), Duration::MAX, load)? })
     }
 
@@ -47,7 +47,8 @@ impl Tokens {
             let text: String = std::fs::read_to_string(&path)
                 .map_err(|e| format!("cannot read {}: {e}", path.display()))?;
             let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
-            values(&scheme, lines).map_err(|e| format!("{}: {e}", path.display()))
+            let values = values(&scheme, lines);
+            values.map(Made::from).map_err(|e| format!("{}: {e}", path.display()))
         };
         Ok(Self { header, values: Reloaded::new(vec![file], interval, load)? })
     }

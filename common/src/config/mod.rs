@@ -63,7 +63,7 @@ pub use source::{Mark, Source};
 pub use suggest::nearest;
 pub use tailgate::{Internal, InternalTls, Member, Tailgate};
 pub use telemetry::{LogEncoding, LogLevel, Logs, Metrics, MetricsLevel, Telemetry};
-pub use tls::{ClientTls, ServerTls, TlsVersion};
+pub use tls::{ClientTls, ServerTls, TlsTerms, TlsVersion};
 pub use tree::{Entry, Node, Value};
 
 pub use crate::client::Compression;

@@ -1,6 +1,7 @@
 //! Text that must not be printed.
 
 use std::fmt;
+use std::io::{self, Read};
 use std::path::PathBuf;
 
 /// A secret: `Debug` shows stars, and there is no `Display`.
@@ -15,6 +16,9 @@ pub enum SecretSource {
     /// In a file; white space around it does not count.
     File(PathBuf),
 }
+
+/// A bundle of all public authorities is a quarter of this.
+const MAX_FILE: u64 = 1 << 20;
 
 // === impl Secret ===
 
@@ -44,11 +48,25 @@ impl fmt::Debug for Secret {
 // === impl SecretSource ===
 
 impl SecretSource {
-    /// The secret now. Fails if the file cannot be read as text.
-    pub fn read(&self) -> std::io::Result<Secret> {
+    /// The secret now. Fails if the file cannot be read as text, or has more than a MiB.
+    pub fn read(&self) -> io::Result<Secret> {
+        let path = match self {
+            Self::Inline(secret) => return Ok(secret.clone()),
+            Self::File(path) => path,
+        };
+        let mut text = String::new();
+        std::fs::File::open(path)?.take(MAX_FILE + 1).read_to_string(&mut text)?;
+        if text.len() as u64 > MAX_FILE {
+            return Err(io::Error::other("the file is larger than 1 MiB"));
+        }
+        Ok(Secret::new(text.trim()))
+    }
+
+    /// The file, if it is one.
+    pub fn file(&self) -> Option<&PathBuf> {
         match self {
-            Self::Inline(secret) => Ok(secret.clone()),
-            Self::File(path) => Ok(Secret::new(std::fs::read_to_string(path)?.trim())),
+            Self::Inline(_) => None,
+            Self::File(path) => Some(path),
         }
     }
 }

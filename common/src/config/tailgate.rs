@@ -7,7 +7,7 @@ use super::item::Item;
 use super::reader::Reader;
 use super::receiver::listen_or;
 use super::secret::SecretSource;
-use super::tls::{self, path};
+use super::tls::{ClientTls, ServerTls, path, read_mutual};
 
 /// `tailgate:`.
 #[derive(Clone, Debug, PartialEq)]
@@ -46,20 +46,13 @@ pub struct Internal {
     pub tls: Option<InternalTls>,
 }
 
-/// `tailgate.internal.tls`: mutual, with the same files for both directions.
+/// `tailgate.internal.tls`: mutual, with the same certificate in both directions.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InternalTls {
-    /// PEM file with the authorities of the other side.
-    pub ca_file: std::path::PathBuf,
-    /// PEM file with this instance's certificate chain.
-    pub cert_file: std::path::PathBuf,
-    /// PEM file with its private key.
-    pub key_file: std::path::PathBuf,
-    /// Name to check instead of the host that was dialled; empty = the host.
-    pub server_name_override: String,
-    /// Names of which the other side's certificate must have one when it connects; none: any of
-    /// the authorities' clients.
-    pub allowed_client_names: Vec<String>,
+    /// For those that connect here.
+    pub server: ServerTls,
+    /// For connections to the others.
+    pub client: ClientTls,
 }
 
 /// Members of a fleet; each slot ranks all of them.
@@ -143,33 +136,13 @@ impl Internal {
             None if secret.is_empty() => None,
             None => Some(SecretSource::Inline(secret)),
         };
-        let tls = r.map("tls").and_then(|tls| InternalTls::read(&tls));
+        let tls = r.map("tls").and_then(|tls| read_mutual(&tls));
+        let tls = tls.map(|(server, client)| InternalTls { server, client });
         if secret.is_none() && !r.has("tls") {
             let help = "give secret, secret_file or tls: anyone could send spans here otherwise";
             r.error("secret", "is missing", help);
         }
         Self { endpoint: listen_or(r, "localhost:4319"), secret, tls }
-    }
-}
-
-// === impl InternalTls ===
-
-impl InternalTls {
-    fn read(r: &Reader<'_>) -> Option<Self> {
-        let server_name_override = r.string_or("server_name_override", "");
-        let allowed_client_names = r.strings("allowed_client_names");
-        let ca_file = path(r, "ca_file");
-        let (Some(cert_file), Some(key_file)) = tls::pair(r) else {
-            if !r.has("cert_file") && !r.has("key_file") {
-                r.error("cert_file", "is missing", "give ca_file, cert_file and key_file");
-            }
-            return None;
-        };
-        let Some(ca_file) = ca_file else {
-            r.error("ca_file", "is missing", "give ca_file, cert_file and key_file");
-            return None;
-        };
-        Some(Self { ca_file, cert_file, key_file, server_name_override, allowed_client_names })
     }
 }
 

@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 use super::stream::{FrameReader, FrameWriter, Gate, Incoming};
 use super::*;
 use crate::clock::{ManualClock, SystemClock};
+use crate::config::{ClientTls, SecretSource, ServerTls};
 use crate::limit::ByteBudget;
 use crate::net::{Listener, tls};
 
@@ -371,12 +372,10 @@ async fn the_protocol_runs_over_tls() {
         dir.path().join(name)
     };
     let cert_file = file("cert.pem", made.cert.pem());
-    let ours = tls::ServerFiles {
-        cert_file: cert_file.clone(),
-        key_file: file("key.pem", made.signing_key.serialize_pem()),
-        ..tls::ServerFiles::default()
-    };
-    let theirs = tls::ClientFiles { ca_file: Some(cert_file), ..tls::ClientFiles::default() };
+    let key = SecretSource::File(file("key.pem", made.signing_key.serialize_pem()));
+    let cert = SecretSource::File(cert_file);
+    let ours = ServerTls::new(cert.clone(), key);
+    let theirs = ClientTls { ca: Some(cert), ..ClientTls::default() };
 
     let listener = Listener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().to_string();

@@ -15,6 +15,7 @@ use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
 use super::http::{BindError, Server, text};
+use crate::net::tls::ServerTls;
 
 /// The health of this process. Cheap to clone.
 #[derive(Clone)]
@@ -59,15 +60,16 @@ struct Degraded {
     reason: String,
 }
 
-/// Answers at `path` (`/` is every path) on `address` until `stop`.
+/// Answers at `path` (`/` is every path) on `address`, over TLS if it is given, until `stop`.
 pub async fn serve_health(
     health: Health,
     address: &str,
     path: &str,
+    tls: Option<ServerTls>,
     stop: CancellationToken,
 ) -> Result<HealthServer, BindError> {
     let path = path.to_owned();
-    Server::start("health_check", address, stop, move |request| {
+    Server::start("health_check", address, tls, stop, move |request| {
         if path != "/" && request.uri().path() != path {
             return text(StatusCode::NOT_FOUND, format!("health is at {path}\n"));
         }

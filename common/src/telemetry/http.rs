@@ -13,11 +13,13 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use thiserror::Error;
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinHandle;
+use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
+use crate::net::tls::ServerTls;
 use crate::net::{self, Listener};
 
 /// A port that could not be had.
@@ -52,7 +54,12 @@ pub(super) fn text(status: StatusCode, body: impl Into<Bytes>) -> Page {
 
 type Handler = dyn Fn(&Request<Incoming>) -> Page + Send + Sync;
 
-async fn accept(listener: Listener, handler: Arc<Handler>, stop: CancellationToken) {
+async fn accept(
+    listener: Listener,
+    tls: Option<ServerTls>,
+    handler: Arc<Handler>,
+    stop: CancellationToken,
+) {
     let slots = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     loop {
         let next = async {
@@ -64,12 +71,21 @@ async fn accept(listener: Listener, handler: Arc<Handler>, stop: CancellationTok
             next = next => next,
             () = stop.cancelled() => return,
         };
-        tokio::spawn(connection(stream, slot, handler.clone(), stop.clone()));
+        let (tls, handler, stop) = (tls.clone(), handler.clone(), stop.clone());
+        tokio::spawn(async move {
+            let Some(tls) = tls else { return connection(stream, slot, handler, stop).await };
+            let handshake = TlsAcceptor::from(tls.current()).accept(stream);
+            match tokio::time::timeout(HEADER_TIMEOUT, handshake).await {
+                Ok(Ok(stream)) => connection(stream, slot, handler, stop).await,
+                Ok(Err(error)) => tracing::debug!(%error, "TLS handshake failed"),
+                Err(_) => tracing::debug!("TLS handshake took too long"),
+            }
+        });
     }
 }
 
-async fn connection(
-    stream: TcpStream,
+async fn connection<S: AsyncRead + AsyncWrite + Unpin + Send>(
+    stream: S,
     _slot: Option<OwnedSemaphorePermit>,
     handler: Arc<Handler>,
     stop: CancellationToken,
@@ -100,13 +116,14 @@ impl Server {
     pub(super) async fn start(
         what: &'static str,
         address: &str,
+        tls: Option<ServerTls>,
         stop: CancellationToken,
         handler: impl Fn(&Request<Incoming>) -> Page + Send + Sync + 'static,
     ) -> Result<Self, BindError> {
         let fail = |source| BindError { what, source };
         let listener = Listener::bind(address).await.map_err(fail)?;
         let address = listener.local_addr();
-        let task = tokio::spawn(accept(listener, Arc::new(handler), stop));
+        let task = tokio::spawn(accept(listener, tls, Arc::new(handler), stop));
         Ok(Self { address, task })
     }
 

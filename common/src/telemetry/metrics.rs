@@ -60,7 +60,7 @@ pub async fn serve_metrics(
     address: &str,
     stop: CancellationToken,
 ) -> Result<Server, BindError> {
-    Server::start("metrics", address, stop, move |request| {
+    Server::start("metrics", address, None, stop, move |request| {
         if request.uri().path() != "/metrics" {
             return text(StatusCode::NOT_FOUND, "metrics are at /metrics\n");
         }

@@ -5,6 +5,7 @@
 //! from the start.
 
 mod distribution;
+mod files;
 mod health;
 mod http;
 mod logs;
@@ -15,6 +16,7 @@ mod series;
 mod xray;
 
 pub use self::distribution::{Distribution, Reading};
+pub use self::files::watch_files;
 pub use self::health::{Health, HealthServer, Latch, serve_health};
 pub use self::http::{BindError, Server};
 pub use self::logs::{LogError, LogSettings, init_logs};

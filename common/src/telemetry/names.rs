@@ -78,6 +78,7 @@ const BACKEND: &[&str] = &["endpoint", "success"];
 const CALL_END: &[&str] = &["exporter", "outcome"];
 const UNPROCESSED: &[&str] = &["exporter", "code"];
 const LEDGER: &[&str] = &["outcome", "reason"];
+const FILE: &[&str] = &["file"];
 
 define! {
     PROCESS_UPTIME: FloatCounter, Seconds, NONE,
@@ -124,6 +125,14 @@ define! {
     SERVER_REQUESTS: Counter, Count, ANSWER,
         "tailgate_receiver_requests",
         "Number of requests answered, by gRPC code or HTTP status (0: any other)";
+
+    RELOAD_FAILURES: Counter, Count, FILE,
+        "tailgate_reload_failures",
+        "Number of changes of a file (certificates, tokens, passwords, secrets) that could not be \
+         used; what was read before stays";
+    TLS_CERTIFICATE_EXPIRY: Gauge, Seconds, FILE,
+        "tailgate_tls_certificate_expiry_seconds",
+        "When the certificate in use ends, in seconds since 1970";
 
     MEMORY_LIMITER_ACCEPTED_SPANS: Counter, Count, PROCESSOR,
         "otelcol_processor_memory_limiter_accepted_spans",

@@ -62,6 +62,8 @@ fn everything(metrics: &Metrics) -> LedgerSeries {
     TailSamplingSeries::new(metrics, ["errors", "slow"]);
     LoadBalancerSeries::new(metrics, "static");
     BackendSeries::new(metrics, "127.0.0.1:4317");
+    metrics.counter(&defs::RELOAD_FAILURES, &["tls.crt"]).absolute(0);
+    metrics.gauge(&defs::TLS_CERTIFICATE_EXPIRY, &["tls.crt"]).set(0.0);
     LedgerSeries::new(metrics, [("exported", ""), ("lost", "shutdown"), ("in_flight", "")])
 }
 
@@ -150,7 +152,8 @@ async fn a_taken_port_is_named() {
 async fn ready_from_the_last_latch_until_stopping() {
     let (health, latch) = Health::new();
     let stop = CancellationToken::new();
-    let server = serve_health(health.clone(), "127.0.0.1:0", "/", stop.clone()).await.unwrap();
+    let server =
+        serve_health(health.clone(), "127.0.0.1:0", "/", None, stop.clone()).await.unwrap();
     let ask = async || {
         let (status, body) = get(server.local_addr(), "/").await;
         (status, serde_json::from_str::<Value>(&body).unwrap())
@@ -188,7 +191,7 @@ async fn a_path_of_its_own() {
     let (health, latch) = Health::new();
     drop(latch);
     let stop = CancellationToken::new();
-    let server = serve_health(health, "127.0.0.1:0", "/health", stop.clone()).await.unwrap();
+    let server = serve_health(health, "127.0.0.1:0", "/health", None, stop.clone()).await.unwrap();
     assert_eq!(get(server.local_addr(), "/health").await.0, 200);
     assert_eq!(get(server.local_addr(), "/").await.0, 404);
     stop.cancel();

@@ -6,7 +6,8 @@ use rustls::pki_types::PrivateKeyDer;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
-use tailgate_common::net::tls::{ClientFiles, ClientTls, client_config};
+use tailgate_common::config::{self, SecretSource};
+use tailgate_common::net::tls::{ClientTls, client_config};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream};
@@ -127,7 +128,8 @@ impl TlsEnd {
 
     /// A client's configuration that trusts it.
     pub fn trusted(&self, alpn: &[&[u8]]) -> ClientTls {
-        let files = ClientFiles { ca_file: Some(self.ca()), ..ClientFiles::default() };
+        let ca = Some(SecretSource::File(self.ca()));
+        let files = config::ClientTls { ca, ..config::ClientTls::default() };
         client_config(&files, alpn).unwrap()
     }
 }

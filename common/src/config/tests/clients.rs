@@ -1,6 +1,5 @@
 //! OTLP clients with their queues and retries.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use super::*;
@@ -91,7 +90,7 @@ fn otlp_clients() {
     let full = client(full).unwrap_or_else(|e| panic!("{e}"));
     assert_eq!(full.endpoint, "h:4317");
     assert!(full.tls.insecure && full.tls.insecure_skip_verify);
-    assert_eq!(full.tls.ca_file, Some(PathBuf::from("ca")));
+    assert_eq!(full.tls.ca, Some(SecretSource::File("ca".into())));
     assert_eq!(full.headers, [("x-team".to_owned(), Secret::new("hush"))]);
     assert!(!format!("{full:?}").contains("hush"));
     let (retry, queue) = (&full.retry, &full.queue);

@@ -7,6 +7,7 @@ mod errors;
 mod memory;
 mod random;
 mod sections;
+mod tls;
 mod yaml;
 
 use super::*;

@@ -49,15 +49,15 @@ tailgate:
   eject_after: 1m
 "#;
 
+fn pem(path: &str) -> SecretSource {
+    SecretSource::File(path.into())
+}
+
 fn server_tls(min_version: TlsVersion) -> ServerTls {
     ServerTls {
-        cert_file: "c.pem".into(),
-        key_file: "k.pem".into(),
-        client_ca_file: Some("ca.pem".into()),
-        allowed_client_names: Vec::new(),
-        min_version,
-        max_version: TlsVersion::V13,
-        reload: Duration::from_secs(10),
+        client_ca: Some(pem("ca.pem")),
+        terms: TlsTerms { min_version, ..TlsTerms::default() },
+        ..ServerTls::new(pem("c.pem"), pem("k.pem"))
     }
 }
 
@@ -141,11 +141,12 @@ fn everything_else_given() {
                 endpoint: "0.0.0.0:4319".into(),
                 secret: Some(SecretSource::File("/run/secret".into())),
                 tls: Some(InternalTls {
-                    ca_file: "ca.pem".into(),
-                    cert_file: "c.pem".into(),
-                    key_file: "k.pem".into(),
-                    server_name_override: String::new(),
-                    allowed_client_names: Vec::new(),
+                    server: server_tls(TlsVersion::V12),
+                    client: ClientTls {
+                        ca: Some(pem("ca.pem")),
+                        identity: Some((pem("c.pem"), pem("k.pem"))),
+                        ..ClientTls::default()
+                    },
                 }),
             }),
             admin_endpoint: "localhost:1".into(),

@@ -13,7 +13,8 @@ use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector as Tcp;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
-use tailgate_common::net::tls::{ClientFiles, client_config};
+use tailgate_common::config::ClientTls;
+use tailgate_common::net::tls::client_config;
 
 use crate::export::ExportError;
 
@@ -22,7 +23,7 @@ struct Unverified(Client<HttpsConnector<Tcp>, SdkBody>);
 
 /// A client that asks nobody for a certificate.
 pub(super) fn unverified_client() -> Result<SharedHttpClient, ExportError> {
-    let files = ClientFiles { insecure_skip_verify: true, ..ClientFiles::default() };
+    let files = ClientTls { insecure_skip_verify: true, ..ClientTls::default() };
     let fail = |error| ExportError::Setting(format!("no_verify_ssl: {error}"));
     let tls = client_config(&files, &[]).map_err(fail)?;
     let connector = HttpsConnectorBuilder::new()
