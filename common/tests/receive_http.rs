@@ -5,10 +5,11 @@ mod support;
 
 use bytes::Bytes;
 use http::Method;
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 use support::{Answer, Rig, gzip, http_request, send, until};
 use tailgate_common::limit::ByteBudget;
-use tailgate_common::receive::{Code, Refusal, Reply, ServerSettings, Transport};
+use tailgate_common::receive::{Code, Gate, Refusal, Reply, ServerSettings, Transport};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -152,6 +153,35 @@ async fn without_permits_a_connection_still_goes_on() {
     socket.write_all(chunked.as_bytes()).await.unwrap();
     assert!(read_head(&mut socket).await.starts_with("HTTP/1.1 503"));
     assert_eq!(rig.got(), 1);
+}
+
+/// A refusal does not wait for a body: it may be announced and never come. A small one is waited
+/// for a little, and thrown away, as that saves its connection.
+#[tokio::test]
+async fn refusals_come_without_the_body() {
+    let budget = ByteBudget::new(10_000_000);
+    let gate: Gate = Arc::new(|| Some(Refusal::new(Code::Unavailable, "draining")));
+    let full = Rig::with(ServerSettings::http(""), budget.clone(), None).await;
+    let shut = Rig::with(ServerSettings::http(""), ByteBudget::new(1 << 20), Some(gate)).await;
+    let _held = budget.try_acquire(9_999_000).unwrap();
+    let head = "POST /v1/traces HTTP/1.1\r\nhost: x\r\ncontent-type: application/x-protobuf\r\n";
+    for rig in [&full, &shut] {
+        for (more, at_most) in [
+            ("content-length: 5000\r\nexpect: 100-continue\r\n", Duration::from_millis(1_500)),
+            ("content-length: 5000000\r\n", Duration::from_millis(1_500)),
+            ("content-length: 5000\r\n", Duration::from_secs(10)),
+        ] {
+            let begun = Instant::now();
+            let mut socket = TcpStream::connect(rig.addr()).await.unwrap();
+            socket.write_all(format!("{head}{more}\r\n").as_bytes()).await.unwrap();
+            let answer = read_head(&mut socket).await;
+            assert!(answer.starts_with("HTTP/1.1 503"), "{more}: {answer}");
+            assert!(answer.contains("retry-after: 1\r\n"), "{more}: {answer}");
+            assert!(begun.elapsed() < at_most, "{more}: {:?}", begun.elapsed());
+        }
+        assert_eq!(rig.got(), 0);
+    }
+    assert_eq!(shut.budget.used(), 0);
 }
 
 #[tokio::test]

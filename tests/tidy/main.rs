@@ -209,6 +209,25 @@ fn nothing_is_unfinished_or_skipped() {
 }
 
 #[test]
+fn unsafe_code_is_forbidden_in_every_member() {
+    let manifest = fs::read_to_string(root().join("Cargo.toml")).unwrap();
+    assert!(manifest.contains("[workspace.lints.rust]\nunsafe_code = \"forbid\"\n"));
+    let list = manifest.lines().skip_while(|line| *line != "members = [").skip(1);
+    let members =
+        list.take_while(|line| *line != "]").map(|line| line.trim_matches([' ', ',', '"']));
+    let members: Vec<&str> = members.chain(["."]).collect();
+    assert!(members.len() > 8, "the list of members has been found");
+    let mut faults = Vec::new();
+    for member in members {
+        let manifest = fs::read_to_string(root().join(member).join("Cargo.toml")).unwrap();
+        if !manifest.contains("[lints]\nworkspace = true\n") {
+            faults.push(format!("{member} does not inherit the workspace's lints"));
+        }
+    }
+    assert_none(faults);
+}
+
+#[test]
 fn every_room_is_on_the_map() {
     let map = fs::read_to_string(root().join("docs/ARCHITECTURE.md")).unwrap();
     for (name, _) in ARROWS {

@@ -90,7 +90,10 @@ impl BodyReader {
         let mut out = Vec::new();
         loop {
             let n = self.piece.len().min(len - out.len());
-            make_room(&mut out, n, len, permit)?;
+            // Once an eighth is there the rest is believed: each further doubling would leave as
+            // much behind for the allocator as it had before.
+            let room = if (out.len() + n) * 8 >= len { len - out.len() } else { n };
+            make_room(&mut out, room, len, permit)?;
             out.extend_from_slice(&self.piece.split_to(n));
             if out.len() == len {
                 return Ok(out.into());

@@ -41,7 +41,10 @@ const SMALLEST_OUTPUT: usize = 4 * 1024;
 
 /// Decompresses all of `input` into at most `limit` bytes. `permit` grows by the memory of the
 /// output.
-pub(super) fn unpack(
+///
+/// # Errors
+/// Data that is malformed or too large, or no room in the permit's budget.
+pub fn unpack(
     encoding: Encoding,
     input: &[u8],
     limit: usize,

@@ -31,7 +31,7 @@ mod stats;
 pub(crate) mod status;
 
 pub use self::cors::Cors;
-pub use self::decompress::Encoding;
+pub use self::decompress::{Encoding, unpack};
 pub use self::reply::{Code, Refusal, Reply};
 pub use self::server::{Server, ServerHandle, Shutdown};
 pub use self::settings::{Gate, HttpServes, ServerSettings, Serves};

@@ -1,0 +1,62 @@
+//! Replays the fuzzer's corpora: its seeds, and all that it has ever found.
+#![allow(clippy::unwrap_used, missing_docs)]
+
+use std::path::Path;
+use tailgate_fuzz_targets::ALL;
+
+/// Of all corpora together, in bytes.
+const MOST: u64 = 1 << 20;
+
+#[test]
+fn corpora_hold_for_their_targets() {
+    let corpora = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/corpus");
+    let mut size = 0;
+    for (name, run) in ALL {
+        let mut inputs = 0;
+        for entry in std::fs::read_dir(corpora.join(name)).unwrap() {
+            let path = entry.unwrap().path();
+            let bytes = std::fs::read(&path).unwrap();
+            size += bytes.len() as u64;
+            // Said before, so that what panics has its name above it.
+            println!("{}", path.display());
+            run(&bytes);
+            inputs += 1;
+        }
+        assert!(inputs > 0, "{name} has no corpus");
+    }
+    assert!(size <= MOST, "{size} bytes of corpora");
+}
+
+/// Damage to what is good reaches further than noise does.
+#[test]
+fn damaged_seeds_hold_too() {
+    let corpora = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/corpus");
+    let mut random = 0x9e37_79b9_7f4a_7c15u64;
+    let mut next = || {
+        random ^= random << 13;
+        random ^= random >> 7;
+        random ^= random << 17;
+        random as usize
+    };
+    for (name, run) in ALL {
+        let seeds: Vec<Vec<u8>> = std::fs::read_dir(corpora.join(name))
+            .unwrap()
+            .map(|entry| std::fs::read(entry.unwrap().path()).unwrap())
+            .collect();
+        for _ in 0..200 {
+            let mut bytes = seeds[next() % seeds.len()].clone();
+            for _ in 0..1 + next() % 4 {
+                if bytes.is_empty() {
+                    break;
+                }
+                let at = next() % bytes.len();
+                match next() % 3 {
+                    0 => bytes[at] = next() as u8,
+                    1 => bytes.truncate(at),
+                    _ => bytes.insert(at, next() as u8),
+                }
+            }
+            run(&bytes);
+        }
+    }
+}
