@@ -98,6 +98,8 @@ fn xray_options(aws: &AwsXray) -> Options {
         indexed_attributes: aws.indexed_attributes.clone(),
         index_all_attributes: aws.index_all_attributes,
         aws_log_groups: aws.aws_log_groups.clone(),
+        skip_timestamp_validation: aws.skip_timestamp_validation,
+        conventions: aws.conventions,
         ..Options::default()
     }
 }

@@ -2,6 +2,7 @@
 
 use tailgate_common::telemetry::{Metrics, XraySeries};
 use tailgate_sampler::export::xray::{XrayFigures, XrayWatch, code_labels};
+use tailgate_xray::Change;
 
 use super::Observed;
 
@@ -9,7 +10,8 @@ impl Observed {
     /// Shows exporters to X-Ray, by name.
     pub fn watch_xray(&self, exporters: Vec<(String, XrayWatch)>) {
         for (name, watch) in exporters {
-            let series = XraySeries::new(&self.metrics, &name, code_labels());
+            let changes = Change::ALL.map(Change::as_str);
+            let series = XraySeries::new(&self.metrics, &name, code_labels(), &changes);
             on_scrape(&self.metrics, series, watch);
         }
     }
@@ -29,6 +31,9 @@ fn show(series: &XraySeries, figures: XrayFigures) {
     series.lost.absolute(figures.lost);
     for (code, counter) in &series.unprocessed {
         counter.absolute(figures.unprocessed.get(code).copied().unwrap_or_default());
+    }
+    for (counter, documents) in series.changed.iter().zip(figures.changed) {
+        counter.absolute(documents);
     }
     series.fill.set(figures.fill);
     let pace = figures.pace;

@@ -76,6 +76,7 @@ const RESOLUTION: &[&str] = &["resolver", "success"];
 const ENDPOINT: &[&str] = &["endpoint"];
 const BACKEND: &[&str] = &["endpoint", "success"];
 const CALL_END: &[&str] = &["exporter", "outcome"];
+const CHANGE: &[&str] = &["exporter", "change"];
 const UNPROCESSED: &[&str] = &["exporter", "code"];
 const LEDGER: &[&str] = &["outcome", "reason"];
 const FILE: &[&str] = &["file"];
@@ -234,6 +235,9 @@ define! {
     XRAY_UNPROCESSED: Counter, Count, UNPROCESSED,
         "tailgate_xray_unprocessed_documents",
         "Number of documents that X-Ray listed as unprocessed, by its code";
+    XRAY_CHANGED: Counter, Count, CHANGE,
+        "tailgate_xray_changed_documents",
+        "Number of documents that do not say all that their span says, by what was changed";
     XRAY_CALL_DOCUMENTS: Histogram(CALL_DOCUMENTS), Count, EXPORTER,
         "tailgate_xray_call_documents",
         "Documents in each call; 50 are the most";

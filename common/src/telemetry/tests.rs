@@ -58,7 +58,7 @@ fn everything(metrics: &Metrics) -> LedgerSeries {
     ProcessorSeries::new(metrics, "tail_sampling");
     MemoryLimiterSeries::new(metrics, "memory_limiter");
     ExporterSeries::new(metrics, "awsxray");
-    XraySeries::new(metrics, "awsxray", vec!["InvalidId"]);
+    XraySeries::new(metrics, "awsxray", vec!["InvalidId"], &["shortened"]);
     TailSamplingSeries::new(metrics, ["errors", "slow"]);
     LoadBalancerSeries::new(metrics, "static");
     BackendSeries::new(metrics, "127.0.0.1:4317");

@@ -24,6 +24,8 @@ pub struct XraySeries {
     pub lost: Counter,
     /// Unprocessed documents by code, in the order given.
     pub unprocessed: Vec<(&'static str, Counter)>,
+    /// Documents by what was changed, in the order given.
+    pub changed: Vec<Counter>,
     /// Documents in a call.
     pub fill: DistributionSeries,
     /// Accepted.
@@ -45,13 +47,21 @@ pub struct XraySeries {
 // === impl XraySeries ===
 
 impl XraySeries {
-    /// For the exporter of this name, and the codes that X-Ray may give for a document.
-    pub fn new(metrics: &Metrics, exporter: &str, codes: Vec<&'static str>) -> Self {
+    /// For the exporter of this name, the codes that X-Ray may give for a document, and what may
+    /// be changed in one.
+    pub fn new(
+        metrics: &Metrics,
+        exporter: &str,
+        codes: Vec<&'static str>,
+        changes: &[&'static str],
+    ) -> Self {
         let call = |outcome| metrics.counter(&defs::XRAY_CALLS, &[exporter, outcome]);
         let document = |outcome| metrics.counter(&defs::XRAY_DOCUMENTS, &[exporter, outcome]);
         let gauge = |def| metrics.gauge(def, &[exporter]);
         let unprocessed =
             |code| (code, metrics.counter(&defs::XRAY_UNPROCESSED, &[exporter, code]));
+        let changed =
+            |change: &&'static str| metrics.counter(&defs::XRAY_CHANGED, &[exporter, change]);
         Self {
             taken: call("taken"),
             throttled: call("throttled"),
@@ -61,6 +71,7 @@ impl XraySeries {
             retried: document("retried"),
             lost: document("lost"),
             unprocessed: codes.into_iter().map(unprocessed).collect(),
+            changed: changes.iter().map(changed).collect(),
             fill: metrics.distribution(&defs::XRAY_CALL_DOCUMENTS, &[exporter]),
             rate: gauge(&defs::XRAY_RATE),
             limit: gauge(&defs::XRAY_RATE_LIMIT),

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use tailgate_common::config::{Queue, Reader};
 use tailgate_common::retry::Retry;
+use tailgate_xray::Conventions;
 
 /// `exporters.awsxray`. Empty texts are keys that were not given.
 #[derive(Clone, Debug, PartialEq)]
@@ -36,6 +37,11 @@ pub struct AwsXray {
     pub index_all_attributes: bool,
     /// Log groups named in each segment.
     pub aws_log_groups: Vec<String>,
+    /// Whether trace ids may begin with any time; default true. If not, the others are counted,
+    /// and sent all the same. The collector has a feature gate of this name.
+    pub skip_timestamp_validation: bool,
+    /// `semantic_conventions`, ours: `collector` (default) or `stable`.
+    pub conventions: Conventions,
     /// `telemetry`.
     pub telemetry: XrayTelemetry,
     /// `retry_on_failure`; the collector's exporter has none.
@@ -71,7 +77,6 @@ impl AwsXray {
         r.refuse(&["certificate_file_path"], "add the authority to the system's");
         r.refuse(&["transit_spans_in_otlp_format"], "leave it out: segments are sent");
         r.refuse(&["middleware"], "leave it out");
-        r.accept(&["skip_timestamp_validation"], "has no effect: timestamps are not refused");
         let endpoint = r.string_or("endpoint", "");
         if !endpoint.is_empty() && !is_url(&endpoint) {
             let help = "write http://host:port or https://host";
@@ -95,11 +100,18 @@ impl AwsXray {
             indexed_attributes: r.strings("indexed_attributes"),
             index_all_attributes: r.bool_or("index_all_attributes", false),
             aws_log_groups: r.strings("aws_log_groups"),
+            skip_timestamp_validation: r.bool_or("skip_timestamp_validation", true),
+            conventions: conventions(r),
             telemetry: XrayTelemetry::read(&r.map_or_empty("telemetry")),
             retry: Retry::read(&r.map_or_empty("retry_on_failure")),
             queue: Queue::read_own(&r.map_or_empty("sending_queue")),
         }
     }
+}
+
+fn conventions(r: &Reader<'_>) -> Conventions {
+    let chosen = r.typed("semantic_conventions").and_then(|i| i.choice(&["collector", "stable"]));
+    if chosen == Some(1) { Conventions::Stable } else { Conventions::Collector }
 }
 
 fn is_url(text: &str) -> bool {

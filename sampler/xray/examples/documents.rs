@@ -5,7 +5,7 @@ use std::io::{self, BufRead, Write};
 
 use serde_json::{Value, json};
 use tailgate_proto::json::read_json;
-use tailgate_xray::{Documents, Options, Translator};
+use tailgate_xray::{Conventions, Documents, Options, Translator};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut entropy = 0_u64;
@@ -43,6 +43,10 @@ fn options(value: &Value) -> Options {
         index_all_attributes: value["index_all_attributes"] == true,
         aws_log_groups: texts("aws_log_groups"),
         allow_dot: value["no_dots"] != true,
+        conventions: match value["stable"] == true {
+            true => Conventions::Stable,
+            false => Conventions::Collector,
+        },
         ..Options::default()
     }
 }

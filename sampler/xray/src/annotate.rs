@@ -12,6 +12,9 @@ use crate::attrs::{Attr, Attrs, is_scalar};
 use crate::json::Json;
 use crate::keys::{Key, RESOURCE_PREFIX};
 use crate::merge::Maps;
+use crate::name::is_aws_api;
+use crate::resource::Resource;
+use crate::{http, trim};
 
 /// What is to be stored of one span, and how.
 pub(crate) struct Stored<'s, 'a> {
@@ -19,12 +22,24 @@ pub(crate) struct Stored<'s, 'a> {
     pub(crate) options: &'s Options,
     /// The resource, for segments.
     pub(crate) resource: Option<(&'s Attrs<'a>, &'s Storage)>,
-    /// The `sql` block took its attributes.
-    pub(crate) sql: bool,
+    /// Which blocks took their attributes.
+    pub(crate) taken: Taken,
     /// The cause took `http.status_text`.
     pub(crate) status_text: bool,
     /// Of the metadata only that of the resource is written; namespaces are kept, if empty.
     pub(crate) resource_only: bool,
+}
+
+/// The blocks that take attributes out.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Taken {
+    http: bool,
+    aws_call: bool,
+    /// `rpc.method`.
+    method: bool,
+    sql: bool,
+    /// Names of today's conventions are taken too.
+    stable: bool,
 }
 
 /// A resource's annotations and metadata, as members of a JSON object.
@@ -52,6 +67,35 @@ fn is_annotation_key(key: &[u8], allow_dot: bool) -> bool {
     key.iter().all(|&b| b.is_ascii_alphanumeric() || b == b'_' || allow_dot && b == b'.')
 }
 
+// === impl Taken ===
+
+impl Taken {
+    /// The collector's exporter takes attributes even for blocks that are not there; by today's
+    /// conventions nothing is lost that way.
+    pub(crate) fn new(attrs: &Attrs<'_>, resource: &Resource<'_>, sql: bool) -> Self {
+        let stable = attrs.is_stable();
+        let aws_call = !stable || resource.aws().is_some();
+        Self {
+            http: !stable || http::has_block(attrs),
+            aws_call,
+            method: aws_call && (!stable || is_aws_api(attrs)),
+            sql,
+            stable,
+        }
+    }
+
+    fn has(self, known: Key) -> bool {
+        match known {
+            Key::RpcMethod => self.method,
+            Key::DbSystemName | Key::DbNamespace | Key::DbQueryText => self.sql && self.stable,
+            Key::SqsQueueUrl => self.aws_call && self.stable,
+            known if known.is_http() => self.http,
+            known if known.is_aws_call() => self.aws_call,
+            known => self.sql && known.is_sql(),
+        }
+    }
+}
+
 // === impl Storage ===
 
 impl Storage {
@@ -69,17 +113,27 @@ impl Storage {
 // === impl Stored ===
 
 impl<'s, 'a> Stored<'s, 'a> {
-    /// Writes `user`, `annotations` and `metadata`. `order` is room to work in.
-    pub(crate) fn write(&self, json: &mut Json, order: &mut Vec<u32>) {
+    /// Writes `user`, `annotations` and `metadata`; gives the place where the last begins. `order`
+    /// is room to work in.
+    pub(crate) fn write(&self, json: &mut Json, order: &mut Vec<u32>) -> usize {
         json.field_or_omit("user", self.attrs.last_str(Key::EndUserId));
         self.choose(order);
-        if self.is_simple(order) {
+        if !json.brief && self.is_simple(order) {
             self.write_annotations(json, order);
+            let at = json.buf.len();
             self.write_metadata(json, order);
-        } else {
-            order.sort_unstable();
-            self.write_merged(json, order);
+            return at;
         }
+        order.sort_unstable();
+        let maps = self.merged(order);
+        maps.write_annotations_member(json);
+        let at = json.buf.len();
+        if json.brief {
+            trim::write_brief_marker(json);
+        } else {
+            maps.write_metadata(json, self.resource_only);
+        }
+        at
     }
 
     /// The keys that the span itself wants to have indexed.
@@ -125,10 +179,7 @@ impl<'s, 'a> Stored<'s, 'a> {
     }
 
     fn is_taken(&self, known: Key) -> bool {
-        known.is_http()
-            || known.is_aws_call()
-            || self.sql && known.is_sql()
-            || self.status_text && known == Key::HttpStatusText
+        self.taken.has(known) || self.status_text && known == Key::HttpStatusText
     }
 
     fn is_indexed(&self, key: &[u8]) -> bool {
@@ -199,7 +250,7 @@ impl<'s, 'a> Stored<'s, 'a> {
         }
     }
 
-    fn write_merged(&self, json: &mut Json, order: &[u32]) {
+    fn merged(&self, order: &[u32]) -> Maps<'a> {
         let wanted: Vec<&[u8]> = match self.wanted() {
             Some(Value::Array(keys)) => {
                 let mut keys: Vec<_> = keys.clone().filter_map(|key| key.as_str()).collect();
@@ -216,7 +267,7 @@ impl<'s, 'a> Stored<'s, 'a> {
             let attr = &self.attrs.items()[i as usize];
             maps.add(attr, self.options, &wanted);
         }
-        maps.write(json, self.resource_only);
+        maps
     }
 }
 

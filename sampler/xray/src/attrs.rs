@@ -2,6 +2,7 @@
 
 use tailgate_proto::view::{Attributes, Value};
 
+use crate::Conventions;
 use crate::keys::Key;
 
 /// One attribute.
@@ -16,6 +17,8 @@ pub(crate) struct Attr<'a> {
 /// found at once.
 #[derive(Debug)]
 pub(crate) struct Attrs<'a> {
+    /// By which they are read.
+    pub(crate) conventions: Conventions,
     items: Vec<Attr<'a>>,
     first: [u32; Key::COUNT],
     last: [u32; Key::COUNT],
@@ -45,11 +48,20 @@ pub(crate) fn is_scalar(value: &Value<'_>) -> bool {
 
 impl Default for Attrs<'_> {
     fn default() -> Self {
-        Self { items: Vec::new(), first: [ABSENT; Key::COUNT], last: [ABSENT; Key::COUNT] }
+        Self::new(Conventions::Collector)
     }
 }
 
 impl<'a> Attrs<'a> {
+    pub(crate) fn new(conventions: Conventions) -> Self {
+        let (first, last) = ([ABSENT; Key::COUNT], [ABSENT; Key::COUNT]);
+        Self { conventions, items: Vec::new(), first, last }
+    }
+
+    pub(crate) fn is_stable(&self) -> bool {
+        self.conventions == Conventions::Stable
+    }
+
     /// Replaces the contents.
     pub(crate) fn load(&mut self, attributes: Attributes<'a>) {
         self.items.clear();
@@ -103,6 +115,12 @@ impl<'a> Attrs<'a> {
             (_, true) => self.last(b),
             (_, false) => self.last(a),
         }
+    }
+
+    /// The last one's string under the first of these keys that has one which is not empty.
+    pub(crate) fn any_str<const N: usize>(&self, keys: [Key; N]) -> &'a [u8] {
+        let mut texts = keys.into_iter().map(|key| self.last_str(key));
+        texts.find(|text| !text.is_empty()).unwrap_or_default()
     }
 
     /// The first one's string; empty if there is none or it is not a string.

@@ -7,6 +7,10 @@ use crate::attrs::{Attrs, str_of};
 use crate::json::Json;
 use crate::keys::Key;
 use crate::resource::Resource;
+use crate::stable;
+
+/// More than what any platform says of itself; a brief document goes without.
+const MAX_BRIEF_PLATFORM: usize = 4096;
 
 /// Writes the block, if the resource is not in another cloud. `call` says whether what belongs to
 /// the span's AWS call is written too.
@@ -14,7 +18,9 @@ pub(crate) fn write(json: &mut Json, attrs: &Attrs<'_>, resource: &Resource<'_>,
     let Some(platform) = resource.aws() else { return };
     json.key("aws");
     json.raw("{");
-    json.buf.extend_from_slice(platform);
+    if !(json.brief && platform.len() > MAX_BRIEF_PLATFORM) {
+        json.buf.extend_from_slice(platform);
+    }
     if call {
         write_call(json, attrs, resource);
     }
@@ -27,13 +33,18 @@ fn write_call(json: &mut Json, attrs: &Attrs<'_>, resource: &Resource<'_>) {
         Some(value) => str_of(value),
     };
     json.field_or_omit("account_id", account);
-    let operation = attrs.last(Key::AwsOperation).or(attrs.last(Key::RpcMethod));
-    json.field_or_omit("operation", operation.map(str_of).unwrap_or_default());
-    json.field_or_omit("region", attrs.last_str(Key::AwsRegion));
+    if attrs.is_stable() {
+        stable::write_aws_call(json, attrs);
+    } else {
+        let operation = attrs.last(Key::AwsOperation).or(attrs.last(Key::RpcMethod));
+        json.field_or_omit("operation", operation.map(str_of).unwrap_or_default());
+        json.field_or_omit("region", attrs.last_str(Key::AwsRegion));
+    }
     let request_id = attrs.last_of(Key::AwsRequestId, Key::AwsRequestIdCamel);
     json.field_or_omit("request_id", request_id.map(str_of).unwrap_or_default());
     let queue = || attrs.last_of(Key::AwsQueueUrl, Key::AwsQueueUrlDot);
-    let queue = attrs.last(Key::MessagingUrl).or_else(queue);
+    let sqs = attrs.is_stable().then(|| attrs.last(Key::SqsQueueUrl)).flatten();
+    let queue = attrs.last(Key::MessagingUrl).or(sqs).or_else(queue);
     json.field_or_omit("queue_url", queue.map(str_of).unwrap_or_default());
     write_tables(json, attrs);
 }
@@ -47,7 +58,11 @@ fn write_tables(json: &mut Json, attrs: &Attrs<'_>) {
             if rest.next().is_some() {
                 json.key("table_names");
                 json.raw("[");
+                let start = json.buf.len();
                 for name in names.clone() {
+                    if json.is_full(start) {
+                        break;
+                    }
                     json.separate();
                     json.string(str_of(&name));
                 }

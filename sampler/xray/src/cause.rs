@@ -4,7 +4,7 @@ use tailgate_proto::view::{EventView, Value};
 
 use crate::attrs::{Attrs, str_of};
 use crate::exceptions::Exceptions;
-use crate::json::Json;
+use crate::json::{Json, not_finite};
 use crate::keys::Key;
 use crate::name::is_aws_api;
 use crate::resource::Resource;
@@ -58,9 +58,10 @@ pub(crate) fn write(
                 [] => attrs.last_str(Key::HttpStatusText),
                 message => message,
             };
-            if !message.is_empty() {
+            let kind = if attrs.is_stable() { attrs.last_str(Key::ErrorType) } else { b"" };
+            if !message.is_empty() || !kind.is_empty() {
                 let mut exceptions = Exceptions::begin(json, invent);
-                exceptions.exception(b"", message, None);
+                exceptions.exception(kind, message, None);
                 exceptions.end();
             }
         }
@@ -131,9 +132,7 @@ fn as_text(value: &Value<'_>) -> Vec<u8> {
         Value::Empty => {}
         Value::Str(text) => return text.to_vec(),
         Value::Bytes(bytes) => json.base64(bytes),
-        Value::Double(value) if value.is_nan() => json.raw("NaN"),
-        Value::Double(f64::INFINITY) => json.raw("Infinity"),
-        Value::Double(f64::NEG_INFINITY) => json.raw("-Infinity"),
+        Value::Double(value) if !value.is_finite() => json.raw(not_finite(*value)),
         value => json.value(value),
     }
     json.buf

@@ -4,18 +4,13 @@ use std::borrow::Cow;
 
 use crate::json::Json;
 
-/// X-Ray takes no larger document, in bytes. Source: AWS X-Ray developer guide, segment documents.
-/// Larger ones are written all the same; see [`Document::is_oversized`].
-pub const MAX_DOCUMENT_BYTES: usize = 64 * 1024;
-
-/// Documents and the spans that gave none. Reusable: [`Documents::clear`] keeps the room.
+/// The documents of some spans. Reusable: [`Documents::clear`] keeps the room.
 #[derive(Debug, Default)]
 pub struct Documents {
     pub(crate) json: Json,
     pub(crate) order: Vec<u32>,
     pub(crate) spans: u32,
     entries: Vec<Entry>,
-    unsendable: Vec<Unsendable>,
 }
 
 /// One segment document.
@@ -26,33 +21,36 @@ pub struct Document<'d> {
     pub span: u32,
     /// The JSON text, UTF-8.
     pub json: &'d [u8],
+    /// What it does not say, or says otherwise.
+    pub changes: Changes,
 }
 
-/// A span that gave no document.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Unsendable {
-    /// Which span of the fragment, counted from 0.
-    pub span: u32,
-    /// Why.
-    pub reason: Reason,
-}
-
-/// Why a span cannot be told to X-Ray.
+/// What is not as the span or the configuration would have it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Reason {
-    /// It holds a NaN or an infinity, which JSON cannot say.
+#[repr(u8)]
+pub enum Change {
+    /// A NaN or an infinity became a string: JSON has no number for it.
     NotFinite,
-    /// Its trace id begins with a time that X-Ray does not take.
+    /// The largest metadata were left out, so that X-Ray takes the document.
+    MetadataLeftOut,
+    /// All metadata were left out, strings cut and lists ended: it was too large without metadata.
+    Shortened,
+    /// The trace id does not begin with a recent time, and the configuration wants to know.
     TraceIdTime,
-    /// A link's trace id does.
+    /// The trace id of a link does not.
     LinkTraceIdTime,
 }
+
+/// A set of [`Change`]s.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Changes(u8);
 
 #[derive(Debug)]
 struct Entry {
     span: u32,
     start: usize,
     end: usize,
+    changes: Changes,
 }
 
 // === impl Documents ===
@@ -63,7 +61,6 @@ impl Documents {
         self.json.clear();
         self.spans = 0;
         self.entries.clear();
-        self.unsendable.clear();
     }
 
     /// How many documents there are.
@@ -76,7 +73,7 @@ impl Documents {
         self.entries.is_empty()
     }
 
-    /// How many spans were read; each gave documents or is unsendable.
+    /// How many spans were read; each gave one document or two.
     pub fn spans(&self) -> u32 {
         self.spans
     }
@@ -91,25 +88,17 @@ impl Documents {
         self.entries.iter().map(|entry| Document {
             span: entry.span,
             json: &self.json.buf[entry.start..entry.end],
+            changes: entry.changes,
         })
     }
 
-    /// The spans that gave no document, in order.
-    pub fn unsendable(&self) -> &[Unsendable] {
-        &self.unsendable
-    }
-
-    /// Counts what was written since `start` as a document.
-    pub(crate) fn push(&mut self, span: u32, start: usize) {
-        self.entries.push(Entry { span, start, end: self.json.buf.len() });
-    }
-
-    /// Takes back what was written for a span, from `start` on.
-    pub(crate) fn reject(&mut self, span: u32, start: usize, reason: Reason) {
-        self.json.buf.truncate(start);
-        self.json.unwritable = false;
-        while self.entries.pop_if(|entry| entry.end > start).is_some() {}
-        self.unsendable.push(Unsendable { span, reason });
+    /// Counts what was written since `start` as a document of the last span.
+    pub(crate) fn push(&mut self, start: usize, mut changes: Changes) {
+        if std::mem::take(&mut self.json.not_finite) {
+            changes.add(Change::NotFinite);
+        }
+        let span = self.spans.saturating_sub(1);
+        self.entries.push(Entry { span, start, end: self.json.buf.len(), changes });
     }
 }
 
@@ -120,25 +109,46 @@ impl<'d> Document<'d> {
     pub fn text(&self) -> Cow<'d, str> {
         String::from_utf8_lossy(self.json)
     }
-
-    /// X-Ray will not take it.
-    pub fn is_oversized(&self) -> bool {
-        self.json.len() > MAX_DOCUMENT_BYTES
-    }
 }
 
-// === impl Reason ===
+// === impl Change ===
 
-impl Reason {
-    /// All reasons.
-    pub const ALL: [Reason; 3] = [Reason::NotFinite, Reason::TraceIdTime, Reason::LinkTraceIdTime];
+impl Change {
+    /// All of them.
+    pub const ALL: [Change; 5] = [
+        Change::NotFinite,
+        Change::MetadataLeftOut,
+        Change::Shortened,
+        Change::TraceIdTime,
+        Change::LinkTraceIdTime,
+    ];
 
     /// A name for metrics and logs.
     pub fn as_str(self) -> &'static str {
         match self {
-            Reason::NotFinite => "not_finite",
-            Reason::TraceIdTime => "trace_id_time",
-            Reason::LinkTraceIdTime => "link_trace_id_time",
+            Change::NotFinite => "not_finite",
+            Change::MetadataLeftOut => "metadata_left_out",
+            Change::Shortened => "shortened",
+            Change::TraceIdTime => "trace_id_time",
+            Change::LinkTraceIdTime => "link_trace_id_time",
         }
+    }
+}
+
+// === impl Changes ===
+
+impl Changes {
+    /// There are none.
+    pub fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    /// This one is among them.
+    pub fn contains(self, change: Change) -> bool {
+        self.0 & (1 << change as u8) != 0
+    }
+
+    pub(crate) fn add(&mut self, change: Change) {
+        self.0 |= 1 << change as u8;
     }
 }

@@ -54,6 +54,9 @@ impl<'j, 'e> Exceptions<'j, 'e> {
 
     /// The next exception. `remote` is left out if nothing.
     pub(crate) fn exception(&mut self, kind: &[u8], message: &[u8], remote: Option<bool>) {
+        if self.json.is_full(self.start) {
+            return;
+        }
         let id = (self.invent)().to_be_bytes();
         self.open(id, kind, message, remote);
     }
@@ -90,7 +93,7 @@ impl<'j, 'e> Exceptions<'j, 'e> {
     }
 
     fn is_full(&self) -> bool {
-        self.json.buf.len() - self.start > MAX_EXCEPTION_BYTES
+        self.json.is_full(self.start) || self.json.buf.len() - self.start > MAX_EXCEPTION_BYTES
     }
 
     fn open(&mut self, id: [u8; 8], kind: &[u8], message: &[u8], remote: Option<bool>) {

@@ -11,10 +11,16 @@ use crate::attrs::{Attrs, int_of, str_of};
 use crate::json::Json;
 use crate::keys::Key;
 use crate::span::{Kind, Span};
+use crate::stable;
 
 /// What the attributes say about the request. A URL part can be given and empty.
 #[derive(Debug, Default)]
 struct Http<'a> {
+    /// Read by today's conventions.
+    stable: bool,
+    /// The peer's address can be the client's. The exporter takes it for that even if the span is
+    /// the client.
+    peer_is_client: bool,
     /// There is a block at all.
     present: bool,
     /// An attribute was seen that allows a URL to be built.
@@ -23,6 +29,8 @@ struct Http<'a> {
     user_agent: &'a [u8],
     client_ip: &'a [u8],
     peer_known: bool,
+    /// `network.peer.address`, if it is one.
+    peer_address: &'a [u8],
     status: Option<i64>,
     full: Option<&'a [u8]>,
     scheme: Option<&'a [u8]>,
@@ -61,14 +69,22 @@ pub(crate) fn flags(span: &Span<'_>, attrs: &Attrs<'_>) -> Flags {
     let (error, fault) = match status.map(int_of) {
         Some(400..=499) => (true, false),
         Some(500..=599) => (false, true),
+        _ if attrs.is_stable() => return stable::flags(span, attrs),
         _ => (false, span.is_error()),
     };
     Flags { error, fault, throttle: status.is_some_and(|status| int_of(status) == 429) }
 }
 
+/// There is a block.
+pub(crate) fn has_block(attrs: &Attrs<'_>) -> bool {
+    attrs.items().iter().any(|attr| makes_block(attr.known))
+}
+
 /// Writes the block, if there is one.
 pub(crate) fn write(json: &mut Json, span: &Span<'_>, attrs: &Attrs<'_>) {
-    let mut http = Http::default();
+    let stable = attrs.is_stable();
+    let peer_is_client = !stable || span.kind == Kind::Server;
+    let mut http = Http { stable, peer_is_client, ..Http::default() };
     for attr in attrs.items() {
         if attr.known.is_http() {
             http.read(attr.known, &attr.value);
@@ -82,7 +98,7 @@ pub(crate) fn write(json: &mut Json, span: &Span<'_>, attrs: &Attrs<'_>) {
     json.field_or_omit("method", http.method);
     json.field_or_omit("user_agent", http.user_agent);
     json.field_or_omit("client_ip", http.client_ip);
-    if !http.client_ip.is_empty() && !http.peer_known {
+    if http.is_forwarded() {
         json.field_bool("x_forwarded_for", true);
     }
     if http.has_url {
@@ -98,6 +114,12 @@ pub(crate) fn write(json: &mut Json, span: &Span<'_>, attrs: &Attrs<'_>) {
 
 /// The size of the first received message that is not empty.
 fn content_length(span: &Span<'_>, attrs: &Attrs<'_>) -> i64 {
+    if attrs.is_stable() {
+        let size = attrs.first(Key::ResponseBodySize).map_or(0, int_of);
+        if size != 0 {
+            return size;
+        }
+    }
     if attrs.first_str(Key::MessageType) == b"RECEIVED" {
         let size = attrs.first(Key::PayloadSize).map_or(0, int_of);
         if size != 0 {
@@ -156,6 +178,7 @@ impl<'a> Http<'a> {
             }
             Key::NetworkPeerAddress if is_ip(text) => {
                 self.has_url = true;
+                self.peer_address = text;
                 self.peer(text);
             }
             Key::ClientAddress if is_ip(text) => self.client_ip = text,
@@ -163,8 +186,15 @@ impl<'a> Http<'a> {
         }
     }
 
+    /// The client's address was not seen but told. By today's conventions both can be known.
+    fn is_forwarded(&self) -> bool {
+        let told = self.stable && !self.peer_address.is_empty();
+        !self.client_ip.is_empty()
+            && (!self.peer_known || told && self.client_ip != self.peer_address)
+    }
+
     fn peer(&mut self, address: &'a [u8]) {
-        if self.client_ip.is_empty() {
+        if self.client_ip.is_empty() && self.peer_is_client {
             self.client_ip = address;
         }
         self.peer_known = true;
@@ -178,6 +208,9 @@ impl<'a> Http<'a> {
         let (hosts, ports): ([_; 4], [_; 2]) = if kind == Kind::Server {
             let hosts = [self.server_name, self.net_host_name, self.host_name, self.server_address];
             (hosts, [self.net_host_port, self.server_port])
+        } else if self.stable {
+            let hosts = [self.server_address, self.net_peer_name, self.net_peer_ip, None];
+            (hosts, [self.server_port, self.net_peer_port])
         } else {
             ([self.net_peer_name, self.net_peer_ip, None, None], [self.net_peer_port, None])
         };
@@ -191,7 +224,12 @@ impl<'a> Http<'a> {
         json.raw("\"");
         json.escaped(scheme);
         json.raw("://");
-        json.escaped(host.unwrap_or_default());
+        let host = host.unwrap_or_default();
+        if self.stable && self.host.is_none() {
+            stable::write_host(json, host);
+        } else {
+            json.escaped(host);
+        }
         match port.filter(|port| !port.is_default(scheme)) {
             Some(Port::Text(text)) => {
                 json.raw(":");

@@ -1,7 +1,8 @@
 //! Writes JSON straight into a byte buffer.
 //!
 //! Bytes that are not UTF-8 become one U+FFFD each. Doubles have the shortest form that reads back
-//! the same, as Go's `encoding/json` writes them.
+//! the same, as Go's `encoding/json` writes them; those that JSON can't say become strings, as in
+//! OTLP/JSON.
 
 use std::io::Write as _;
 
@@ -17,9 +18,18 @@ const MAX_DEPTH: usize = 100;
 #[derive(Debug, Default)]
 pub(crate) struct Json {
     pub(crate) buf: Vec<u8>,
-    /// A NaN or infinity was met, which JSON cannot say.
-    pub(crate) unwritable: bool,
+    /// A NaN or infinity was met.
+    pub(crate) not_finite: bool,
+    /// Strings and lists are cut: see [`Json::is_full`] and `BRIEF_STRING`.
+    pub(crate) brief: bool,
 }
+
+/// How many bytes a string takes in a brief text. A document has about thirty of its own, and six
+/// lists, so that even with all of them this long it stays below X-Ray's limit.
+const BRIEF_STRING: usize = 1024;
+
+/// A list takes no further item in a brief text once it has this many bytes.
+const BRIEF_LIST: usize = 2048;
 
 /// Bytes that stand for themselves inside a JSON string.
 const PLAIN: [bool; 256] = plain();
@@ -34,12 +44,21 @@ const fn plain() -> [bool; 256] {
     table
 }
 
+/// What OTLP/JSON calls a double that JSON has no number for.
+pub(crate) fn not_finite(value: f64) -> &'static str {
+    match value {
+        f64::INFINITY => "Infinity",
+        f64::NEG_INFINITY => "-Infinity",
+        _ => "NaN",
+    }
+}
+
 // === impl Json ===
 
 impl Json {
     pub(crate) fn clear(&mut self) {
         self.buf.clear();
-        self.unwritable = false;
+        self.not_finite = false;
     }
 
     /// Text that is JSON already.
@@ -51,7 +70,12 @@ impl Json {
     /// Text written elsewhere.
     pub(crate) fn append(&mut self, other: &Json) {
         self.buf.extend_from_slice(&other.buf);
-        self.unwritable |= other.unwritable;
+        self.not_finite |= other.not_finite;
+    }
+
+    /// A list that began at `start` takes no further items.
+    pub(crate) fn is_full(&self, start: usize) -> bool {
+        self.brief && self.buf.len() - start > BRIEF_LIST
     }
 
     /// A comma, unless the innermost object or array is still empty.
@@ -132,6 +156,35 @@ impl Json {
     /// A part of a string.
     #[inline]
     pub(crate) fn escaped(&mut self, text: &[u8]) {
+        if self.brief && text.len() > BRIEF_STRING / 6 {
+            self.escaped_briefly(text);
+        } else {
+            self.escaped_whole(text);
+        }
+    }
+
+    /// As much of the beginning as fits.
+    fn escaped_briefly(&mut self, text: &[u8]) {
+        let start = self.buf.len();
+        // Escapes take up to six bytes, so the last one fits in any case.
+        for most in [BRIEF_STRING, BRIEF_STRING / 6] {
+            let mut end = most.min(text.len());
+            while end > 0 && text.get(end).is_some_and(|&byte| byte & 0xc0 == 0x80) {
+                end -= 1;
+            }
+            self.buf.truncate(start);
+            self.escaped_whole(&text[..end]);
+            if end < text.len() {
+                self.raw("...");
+            }
+            if self.buf.len() - start <= BRIEF_STRING + 3 {
+                return;
+            }
+        }
+    }
+
+    #[inline]
+    fn escaped_whole(&mut self, text: &[u8]) {
         if text.iter().all(|&byte| PLAIN[byte as usize]) {
             self.buf.extend_from_slice(text);
         } else {
@@ -175,12 +228,12 @@ impl Json {
         let _ = write!(self.buf, "{value}");
     }
 
-    /// A double; NaN and infinities make the text unwritable.
+    /// A double; NaN and infinities are strings.
     pub(crate) fn double(&mut self, value: f64) {
         let size = value.abs();
         if !value.is_finite() {
-            self.unwritable = true;
-            self.raw("null");
+            self.not_finite = true;
+            self.string(not_finite(value).as_bytes());
         } else if size != 0.0 && !(1e-6..1e21).contains(&size) {
             let text = format!("{value:e}");
             let (digits, exponent) = text.split_once('e').unwrap_or((&text, "0"));
@@ -275,12 +328,29 @@ mod tests {
     }
 
     #[test]
-    fn nan_is_unwritable() {
-        for value in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
+    fn what_is_no_number_is_a_string() {
+        for (value, want) in
+            [(f64::NAN, "NaN"), (f64::INFINITY, "Infinity"), (f64::NEG_INFINITY, "-Infinity")]
+        {
             let mut json = Json::default();
             json.double(value);
-            assert!(json.unwritable);
+            assert_eq!(json.buf, format!("\"{want}\"").into_bytes());
+            assert!(json.not_finite);
         }
+    }
+
+    #[test]
+    fn brief_strings_end_at_a_character() {
+        let brief = |text: &str| {
+            let mut json = Json { brief: true, ..Json::default() };
+            json.string(text.as_bytes());
+            String::from_utf8(json.buf).expect("UTF-8")
+        };
+        assert_eq!(brief("abc"), "\"abc\"");
+        assert_eq!(brief(&"x".repeat(1024)), format!("\"{}\"", "x".repeat(1024)));
+        assert_eq!(brief(&"x".repeat(1025)), format!("\"{}...\"", "x".repeat(1024)));
+        assert_eq!(brief(&"\u{20ac}".repeat(1000)), format!("\"{}...\"", "\u{20ac}".repeat(341)));
+        assert_eq!(brief(&"\x01".repeat(1000)), format!("\"{}...\"", "\\u0001".repeat(170)));
     }
 
     #[test]

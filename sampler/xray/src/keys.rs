@@ -120,6 +120,18 @@ keys! {
     DistroVersion = "telemetry.distro.version",
     LogGroupArns = "aws.log.group.arns",
     LogGroupNames = "aws.log.group.names",
+    // Of today's conventions, see `stable`.
+    DbSystemName = "db.system.name",
+    DbNamespace = "db.namespace",
+    DbQueryText = "db.query.text",
+    RpcSystemName = "rpc.system.name",
+    RpcResponseStatusCode = "rpc.response.status_code",
+    MessagingDestination = "messaging.destination.name",
+    ServicePeerName = "service.peer.name",
+    SqsQueueUrl = "aws.sqs.queue.url",
+    CloudRegion = "cloud.region",
+    ErrorType = "error.type",
+    ResponseBodySize = "http.response.body.size",
 }
 
 /// What comes before the namespace in `aws.xray.metadata.*`.

@@ -6,7 +6,9 @@
 //!
 //! Where the exporter's output depends on the order of its hash maps, the last one in attribute
 //! order counts; on inputs that crash it, there is a document all the same. Nothing here panics on
-//! any input, nothing is dropped silently: a span without a document is listed with its reason.
+//! any input, and every span has a document that X-Ray can take: numbers that JSON does not have
+//! become strings, and documents that are too large lose metadata first. [`Document::changes`] says
+//! which are not as the exporter would have written them.
 //!
 //! Pure: no I/O, no clock, no random numbers of its own.
 
@@ -29,9 +31,12 @@ mod resource;
 mod segment;
 mod span;
 mod sql;
+mod stable;
 mod stack;
 mod translator;
+mod trim;
 
-pub use documents::{Document, Documents, MAX_DOCUMENT_BYTES, Reason, Unsendable};
-pub use options::Options;
+pub use documents::{Change, Changes, Document, Documents};
+pub use options::{Conventions, Options};
 pub use translator::Translator;
+pub use trim::MAX_DOCUMENT_BYTES;

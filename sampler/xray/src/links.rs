@@ -13,7 +13,11 @@ pub(crate) fn write(json: &mut Json, span: &Span<'_>) {
     }
     json.key("links");
     json.raw("[");
+    let start = json.buf.len();
     for link in span.view.links() {
+        if json.is_full(start) {
+            break;
+        }
         json.separate();
         write_link(json, &link);
     }
@@ -28,7 +32,7 @@ fn write_link(json: &mut Json, link: &LinkView<'_>) {
         span_id => json.field_id("id", span_id),
     }
     let attributes = link.attributes();
-    if attributes.clone().next().is_some() {
+    if !json.brief && attributes.clone().next().is_some() {
         json.key("attributes");
         json.map(&attributes, 1);
     }

@@ -87,14 +87,8 @@ impl<'a> Maps<'a> {
         true
     }
 
-    /// Writes both members; each is left out if empty.
-    pub(crate) fn write(&self, json: &mut Json, resource_only: bool) {
-        if !self.annotations.is_empty() {
-            json.key("annotations");
-            json.raw("{");
-            self.write_annotations(json);
-            json.raw("}");
-        }
+    /// Writes the metadata, if there are any.
+    pub(crate) fn write_metadata(&self, json: &mut Json, resource_only: bool) {
         if self.default.is_empty() && self.namespaces.is_empty() {
             return;
         }
@@ -124,9 +118,23 @@ impl<'a> Maps<'a> {
         json.raw("}");
     }
 
+    /// Writes the annotations, if there are any.
+    pub(crate) fn write_annotations_member(&self, json: &mut Json) {
+        if !self.annotations.is_empty() {
+            json.key("annotations");
+            json.raw("{");
+            self.write_annotations(json);
+            json.raw("}");
+        }
+    }
+
     /// Writes the annotations, without braces.
     pub(crate) fn write_annotations(&self, json: &mut Json) {
+        let start = json.buf.len();
         for (key, value) in &self.annotations {
+            if json.is_full(start) {
+                break;
+            }
             json.foreign_key(key);
             json.value(value);
         }

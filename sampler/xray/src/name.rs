@@ -9,9 +9,9 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 use crate::attrs::Attrs;
-use crate::go_url;
 use crate::keys::Key;
 use crate::span::{Kind, Span};
+use crate::{go_url, stable};
 
 /// How many bytes of a cleaned span name are kept.
 const MAX_NAME_BYTES: usize = 200;
@@ -31,6 +31,7 @@ pub(crate) fn is_local_root(attrs: &Attrs<'_>) -> bool {
 /// A call made by an AWS SDK.
 pub(crate) fn is_aws_api(attrs: &Attrs<'_>) -> bool {
     attrs.first_str(Key::RpcSystem) == b"aws-api"
+        || attrs.is_stable() && attrs.first_str(Key::RpcSystemName) == b"aws-api"
 }
 
 /// `aws.remote.service` without the prefix that AWS SDKs put in front.
@@ -66,12 +67,19 @@ fn early<'a>(span: &Span<'a>, attrs: &Attrs<'a>) -> Option<&'a [u8]> {
         Kind::Client | Kind::Producer | Kind::Consumer => remote_service(attrs),
         _ => &[],
     };
-    [first, attrs.first_str(Key::PeerService)].into_iter().find(|name| !name.is_empty())
+    let peer = match attrs.first_str(Key::ServicePeerName) {
+        name if attrs.is_stable() && !name.is_empty() => name,
+        _ => attrs.first_str(Key::PeerService),
+    };
+    [first, peer].into_iter().find(|name| !name.is_empty())
 }
 
 fn late<'a>(span: &Span<'a>, attrs: &Attrs<'a>, service_name: &'a [u8]) -> Option<Cow<'a, [u8]>> {
     let given = |name: &&[u8]| !name.is_empty();
     Some(attrs.first_str(Key::AwsService)).filter(given).map(Cow::Borrowed).or_else(|| {
+        if attrs.is_stable() {
+            return stable::name(span, attrs, service_name);
+        }
         database(attrs).filter(|name| !name.is_empty()).or_else(|| {
             let service = if span.kind == Kind::Server { service_name } else { &[] };
             let rest = [Key::RpcService, Key::HttpHost, Key::NetPeerName];
@@ -82,7 +90,7 @@ fn late<'a>(span: &Span<'a>, attrs: &Attrs<'a>, service_name: &'a [u8]) -> Optio
 }
 
 /// `db.name@host`.
-fn database<'a>(attrs: &Attrs<'a>) -> Option<Cow<'a, [u8]>> {
+pub(crate) fn database<'a>(attrs: &Attrs<'a>) -> Option<Cow<'a, [u8]>> {
     if !attrs.has(Key::DbName) {
         return None;
     }

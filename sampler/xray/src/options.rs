@@ -14,6 +14,19 @@ pub struct Options {
     pub skip_timestamp_validation: bool,
     /// Dots stay in annotation keys. On by default.
     pub allow_dot: bool,
+    /// Which attributes are read, and how.
+    pub conventions: Conventions,
+}
+
+/// A generation of OpenTelemetry's semantic conventions.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Conventions {
+    /// Those that the collector's exporter knows.
+    #[default]
+    Collector,
+    /// Those in force today too (1.45): HTTP, database, messaging and RPC. What differs then is in
+    /// docs/XRAY.md.
+    Stable,
 }
 
 // === impl Options ===
@@ -26,6 +39,7 @@ impl Default for Options {
             aws_log_groups: Vec::new(),
             skip_timestamp_validation: true,
             allow_dot: true,
+            conventions: Conventions::Collector,
         }
     }
 }

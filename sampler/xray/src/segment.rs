@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::annotate::Stored;
+use crate::annotate::{Stored, Taken};
 use crate::attrs::Attrs;
 use crate::cause::{self, Cause};
 use crate::json::Json;
@@ -37,6 +37,9 @@ pub(crate) struct Segment<'s, 'a> {
     pub(crate) name: Option<&'a [u8]>,
 }
 
+/// More than what a version needs; a brief document goes without.
+const MAX_BRIEF_SERVICE: usize = 1024;
+
 /// Writes the member `trace_id`: X-Ray's form sets off the time in the first four bytes.
 pub(crate) fn write_trace_id(json: &mut Json, trace_id: [u8; 16]) {
     json.key("trace_id");
@@ -50,13 +53,13 @@ pub(crate) fn write_trace_id(json: &mut Json, trace_id: [u8; 16]) {
 // === impl Segment ===
 
 impl Segment<'_, '_> {
-    /// Appends the document.
+    /// Appends the document; gives the place where its last member begins, the metadata.
     pub(crate) fn write(
         &self,
         json: &mut Json,
         order: &mut Vec<u32>,
         invent: &mut dyn FnMut() -> u64,
-    ) {
+    ) -> usize {
         let (span, attrs, resource) = (self.span, self.attrs, self.resource);
         let is_service = self.role == Role::Service;
         json.raw("{");
@@ -75,7 +78,8 @@ impl Segment<'_, '_> {
         if let Some(origin) = resource.origin {
             json.field("origin", origin.as_bytes());
         }
-        if !resource.service.buf.is_empty() {
+        let service = resource.service.buf.len();
+        if service > 0 && !(json.brief && service > MAX_BRIEF_SERVICE) {
             json.key("service");
             json.append(&resource.service);
         }
@@ -90,12 +94,13 @@ impl Segment<'_, '_> {
             attrs,
             options: self.options,
             resource: span.is_segment().then_some((&resource.attrs, &resource.storage)),
-            sql,
+            taken: Taken::new(attrs, resource, sql),
             status_text: cause == Cause::Status,
             resource_only: is_service,
         };
-        stored.write(json, order);
+        let metadata = stored.write(json, order);
         json.raw("}");
+        metadata
     }
 
     fn write_identity(&self, json: &mut Json) {

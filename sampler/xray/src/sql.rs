@@ -4,9 +4,10 @@ use crate::attrs::Attrs;
 use crate::json::Json;
 use crate::keys::Key;
 use crate::span::Span;
+use crate::stable;
 
 /// The values of `db.system` that speak SQL.
-const SYSTEMS: [&[u8]; 11] = [
+pub(crate) const SYSTEMS: [&[u8]; 11] = [
     b"db2",
     b"derby",
     b"hive",
@@ -22,11 +23,17 @@ const SYSTEMS: [&[u8]; 11] = [
 
 /// The span calls an SQL database.
 pub(crate) fn is_sql(attrs: &Attrs<'_>) -> bool {
+    if attrs.is_stable() {
+        return stable::is_sql(attrs);
+    }
     attrs.has(Key::DbSystem) && SYSTEMS.contains(&attrs.last_str(Key::DbSystem))
 }
 
 /// Writes the block.
 pub(crate) fn write(json: &mut Json, span: &Span<'_>, attrs: &Attrs<'_>) {
+    if attrs.is_stable() {
+        return stable::write_sql(json, attrs);
+    }
     json.key("sql");
     json.raw("{\"connection_string\":\"");
     match attrs.last_str(Key::DbConnectionString) {

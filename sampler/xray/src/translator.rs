@@ -4,12 +4,13 @@ use tailgate_proto::view::{ResourceSpansView, SpanView, resource_spans};
 
 use crate::Options;
 use crate::attrs::Attrs;
-use crate::documents::{Documents, Reason};
+use crate::documents::{Change, Changes, Documents};
 use crate::keys::Key;
 use crate::name::{is_local_root, remote_service};
 use crate::resource::Resource;
 use crate::segment::{Role, Segment, take_in_progress};
 use crate::span::{Kind, Span, id};
+use crate::trim::{self, MAX_DOCUMENT_BYTES};
 
 /// How far a trace id's time may lie back: 28 days.
 const MAX_AGE_S: i64 = 28 * 24 * 60 * 60;
@@ -35,6 +36,8 @@ struct Run<'s, 'a> {
     out: &'s mut Documents,
     resource: Resource<'a>,
     attrs: Attrs<'a>,
+    /// Of the span that is being written.
+    times: Changes,
 }
 
 // === impl Translator ===
@@ -83,7 +86,8 @@ impl Translator {
             now_s: i64::try_from(now_unix_s).unwrap_or(i64::MAX),
             out,
             resource: Resource::default(),
-            attrs: Attrs::default(),
+            attrs: Attrs::new(self.options.conventions),
+            times: Changes::default(),
         };
         let mut next = 0_u32;
         for resource in resource_spans(fragment) {
@@ -114,30 +118,23 @@ fn spans<'a>(resource: &ResourceSpansView<'a>) -> impl Iterator<Item = SpanView<
 // === impl Run ===
 
 impl<'a> Run<'_, 'a> {
-    /// Writes the documents of one span, or why there are none.
+    /// Writes the documents of one span.
     fn span(&mut self, view: SpanView<'a>) {
-        let number = self.out.spans;
         self.out.spans += 1;
-        let start = self.out.bytes();
         let span = Span::new(view);
-        if let Err(reason) = self.check_times(&span) {
-            return self.out.reject(number, start, reason);
-        }
+        self.times = self.check_times(&span);
         self.attrs.load(view.attributes());
         if !is_local_root(&self.attrs) {
-            self.document(number, &span, Role::Plain, None);
+            self.document(&span, Role::Plain, None);
         } else if matches!(span.kind, Kind::Server | Kind::Internal) {
-            self.document(number, &span, Role::LocalRoot, None);
+            self.document(&span, Role::LocalRoot, None);
         } else {
-            self.split(number, span);
-        }
-        if self.out.json.unwritable {
-            self.out.reject(number, start, Reason::NotFinite);
+            self.split(span);
         }
     }
 
     /// Two documents: the call, below a service that is invented for it.
-    fn split(&mut self, number: u32, mut span: Span<'a>) {
+    fn split(&mut self, mut span: Span<'a>) {
         let service_id = (self.invent)().to_be_bytes();
         let call = self.attrs.has(Key::AwsRemoteService).then(|| remote_service(&self.attrs));
         let service = if self.attrs.has(Key::AwsLocalService) {
@@ -148,16 +145,16 @@ impl<'a> Run<'_, 'a> {
             None
         };
         let parent_id = std::mem::replace(&mut span.parent_id, service_id);
-        self.document(number, &span, Role::Dependency, call);
+        self.document(&span, Role::Dependency, call);
 
         span.parent_id = parent_id;
         span.span_id = service_id;
         self.attrs.load(span.view.attributes());
         CALL_KEYS.into_iter().for_each(|key| self.attrs.remove(key));
-        self.document(number, &span, Role::Service, service);
+        self.document(&span, Role::Service, service);
     }
 
-    fn document(&mut self, number: u32, span: &Span<'a>, role: Role, name: Option<&'a [u8]>) {
+    fn document(&mut self, span: &Span<'a>, role: Role, name: Option<&'a [u8]>) {
         let in_progress = take_in_progress(&mut self.attrs);
         let segment = Segment {
             span,
@@ -168,24 +165,38 @@ impl<'a> Run<'_, 'a> {
             in_progress,
             name,
         };
-        let start = self.out.bytes();
-        segment.write(&mut self.out.json, &mut self.out.order, self.invent);
-        self.out.push(number, start);
+        let out = &mut *self.out;
+        let start = out.bytes();
+        let mut changes = self.times;
+        let metadata = segment.write(&mut out.json, &mut out.order, self.invent);
+        if out.bytes() - start > MAX_DOCUMENT_BYTES {
+            if trim::leave_out_metadata(&mut out.json, start, metadata) {
+                changes.add(Change::MetadataLeftOut);
+            } else {
+                out.json.buf.truncate(start);
+                out.json.brief = true;
+                segment.write(&mut out.json, &mut out.order, self.invent);
+                out.json.brief = false;
+                changes.add(Change::Shortened);
+            }
+        }
+        out.push(start, changes);
     }
 
-    fn check_times(&self, span: &Span<'_>) -> Result<(), Reason> {
+    /// X-Ray takes any W3C trace id by now and says which it refuses, so nothing is dropped for it.
+    fn check_times(&self, span: &Span<'_>) -> Changes {
+        let mut changes = Changes::default();
         if self.options.skip_timestamp_validation {
-            return Ok(());
+            return changes;
         }
         if !self.is_recent(&span.trace_id) {
-            return Err(Reason::TraceIdTime);
+            changes.add(Change::TraceIdTime);
         }
         let mut links = span.has_links.then(|| span.view.links()).into_iter().flatten();
-        if links.all(|link| self.is_recent(&id(link.trace_id()))) {
-            Ok(())
-        } else {
-            Err(Reason::LinkTraceIdTime)
+        if links.any(|link| !self.is_recent(&id(link.trace_id()))) {
+            changes.add(Change::LinkTraceIdTime);
         }
+        changes
     }
 
     /// The first 32 bits of a trace id are its time in X-Ray, in seconds.

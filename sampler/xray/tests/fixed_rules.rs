@@ -1,39 +1,13 @@
-//! Inputs on which the exporter has no single answer or crashes: the last in attribute order
-//! counts, and nothing crashes.
+//! Inputs on which the exporter has no single answer, crashes, or loses the span: the last in
+//! attribute order counts, nothing crashes, and what can be sent is sent.
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod support;
 
 use serde_json::{Value, json};
-use tailgate_xray::{MAX_DOCUMENT_BYTES, Options, Reason, Translator};
-
-type Attribute = (&'static str, Value);
-
-fn string(text: &str) -> Value {
-    json!({"stringValue": text})
-}
-
-fn list(attributes: &[Attribute]) -> Value {
-    attributes.iter().map(|(key, value)| json!({"key": key, "value": value})).collect()
-}
-
-fn request(resource: &[Attribute], span: Value) -> Value {
-    json!({"resourceSpans": [{
-        "resource": {"attributes": list(resource)},
-        "scopeSpans": [{"spans": [span]}]
-    }]})
-}
-
-fn span(kind: i32, attributes: &[Attribute]) -> Value {
-    json!({
-        "traceId": "6553f100000000000000000000000001",
-        "spanId": "00000000000000aa",
-        "name": "n",
-        "kind": kind,
-        "attributes": list(attributes)
-    })
-}
+use support::requests::{Attribute, changes, list, request, span, string};
+use tailgate_xray::{Change, Options, Translator};
 
 fn with(options: Options, resource: &[Attribute], kind: i32, attributes: &[Attribute]) -> Value {
     let request = request(resource, span(kind, attributes));
@@ -125,67 +99,65 @@ fn in_progress() {
     assert!(got.get("end_time").is_none() && got.get("metadata").is_none());
 }
 
-/// Documents and reasons when the trace id, or a link's, is so many seconds old.
-fn aged(age: i64, linked: bool) -> (usize, Vec<Reason>) {
+/// What is said of a span when its trace id, or a link's, is so many seconds old.
+fn aged(age: i64, linked: bool, skip_timestamp_validation: bool) -> Vec<Change> {
     let now = 1_700_000_000_i64;
     let id = |age: i64| format!("{:08x}{:024x}", now - age, 1);
     let mut span = span(2, &[]);
     span["traceId"] = json!(id(if linked { 0 } else { age }));
     span["links"] = json!([{"traceId": id(0)}, {"traceId": id(if linked { age } else { 0 })}]);
-    let options = Options { skip_timestamp_validation: false, ..Options::default() };
+    let options = Options { skip_timestamp_validation, ..Options::default() };
     let documents = support::translate(&request(&[], span), options, now as u64);
-    assert_eq!(documents.spans(), 1);
-    (documents.len(), documents.unsendable().iter().map(|u| u.reason).collect())
+    let [document] = &documents.iter().collect::<Vec<_>>()[..] else { panic!("one document") };
+    let value: Value = serde_json::from_slice(document.json).unwrap();
+    assert_eq!(value["links"].as_array().unwrap().len(), 2);
+    changes(document.changes)
 }
 
 #[test]
-fn trace_id_times() {
+fn odd_trace_id_times_are_sent_and_known() {
     let month = 28 * 24 * 3600;
     for age in [0, 3600, month, -300] {
-        assert_eq!(aged(age, false), (1, vec![]));
-        assert_eq!(aged(age, true), (1, vec![]));
+        assert_eq!(aged(age, false, false), []);
+        assert_eq!(aged(age, true, false), []);
     }
     for age in [month + 1, month + 24 * 3600, -301, 1_700_000_000] {
-        assert_eq!(aged(age, false), (0, vec![Reason::TraceIdTime]));
-        assert_eq!(aged(age, true), (0, vec![Reason::LinkTraceIdTime]));
+        assert_eq!(aged(age, false, false), [Change::TraceIdTime]);
+        assert_eq!(aged(age, true, false), [Change::LinkTraceIdTime]);
+        assert_eq!(aged(age, false, true), []);
     }
 }
 
 #[test]
-fn split_span_with_nan_fails_whole_and_the_rest_goes_on() {
-    let root = ("aws.span.kind", string("LOCAL_ROOT"));
-    let nan = ("x", json!({"doubleValue": "NaN"}));
-    let spans = [span(3, std::slice::from_ref(&root)), span(3, &[root, nan]), span(2, &[])];
-    let request = json!({"resourceSpans": [{"scopeSpans": [{"spans": spans}]}]});
-    let documents = support::translate(&request, Options::default(), 0);
-    assert_eq!(documents.iter().map(|document| document.span).collect::<Vec<_>>(), [0, 0, 2]);
-    assert_eq!(documents.spans(), 3);
-    let [unsendable] = documents.unsendable() else { panic!("one span") };
-    assert_eq!((unsendable.span, unsendable.reason), (1, Reason::NotFinite));
+fn numbers_that_json_does_not_have_are_strings() {
+    let double = |text: &str| json!({"doubleValue": text});
+    let nested = json!({"arrayValue": {"values": [double("-Infinity"), double("1.5")]}});
+    let attributes = [("a", double("NaN")), ("b", double("Infinity")), ("c", nested)];
+    let options = Options { indexed_attributes: vec!["b".into()], ..Options::default() };
+    let mut root = span(3, &attributes);
+    root["links"] = json!([{"attributes": list(&[("x", double("NaN"))])}]);
+    let documents = support::translate(&request(&[], root), options, 0);
+    let document = documents.iter().next().unwrap();
+    assert_eq!(changes(document.changes), [Change::NotFinite]);
+    let got = &support::parsed(&documents)[0];
+    assert_eq!(got["metadata"]["default"], json!({"a": "NaN", "c": ["-Infinity", 1.5]}));
+    assert_eq!(got["annotations"], json!({"b": "Infinity"}));
+    assert_eq!(got["links"][0]["attributes"], json!({"x": "NaN"}));
 }
 
 #[test]
-fn nan_that_is_not_written_does_no_harm() {
+fn only_what_is_written_counts_as_changed() {
     let nan = || json!({"doubleValue": "NaN"});
-    let got = document(&[("http.method", nan()), ("x", nan()), ("x", string("last"))]);
-    assert_eq!(got["metadata"]["default"], json!({"x": "last"}));
-    // A subsegment does not have the resource's.
-    let resource = [("r", nan())];
-    let mut child = span(1, &[]);
+    let attributes = [("http.method", nan()), ("x", nan()), ("x", string("last"))];
+    // A subsegment does not have the resource's attributes; the second span is a segment.
+    let mut child = span(1, &attributes);
     child["parentSpanId"] = json!("00000000000000bb");
-    let sent = |span| support::translate(&request(&resource, span), Options::default(), 0).len();
-    assert_eq!(sent(child), 1);
-    assert_eq!(sent(span(1, &[])), 0);
-}
-
-#[test]
-fn oversized_documents_are_written_and_known() {
-    let large = "x".repeat(MAX_DOCUMENT_BYTES);
-    for (text, oversized) in [("x", false), (large.as_str(), true)] {
-        let request = request(&[], span(2, &[("k", string(text))]));
-        let documents = support::translate(&request, Options::default(), 0);
-        assert_eq!(documents.iter().next().unwrap().is_oversized(), oversized);
-    }
+    let resource = json!({"attributes": list(&[("r", nan())])});
+    let spans = json!([{"spans": [child, span(1, &[]), span(7, &[])]}]);
+    let request = json!({"resourceSpans": [{"resource": resource, "scopeSpans": spans}]});
+    let documents = support::translate(&request, Options::default(), 0);
+    let found: Vec<_> = documents.iter().map(|document| changes(document.changes)).collect();
+    assert_eq!(found, [vec![], vec![Change::NotFinite], vec![Change::NotFinite]]);
 }
 
 #[test]

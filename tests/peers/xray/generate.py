@@ -76,7 +76,7 @@ JSONS = ['{"a":1}', '{"a":{"b":[1,2.50,null,true,"x"]},"k":2}', "null", "[]", "1
          '{"a":1,}', '{"deep":[[[[[{}]]]]]}', "{}", '{"\\ud800":1}', '{"a":"\\x"}', "\x0b{}"]
 NUMBERS = [0, 1, -1, 80, 443, 8080, 2**53 + 1, 2**63 - 1, -2**63, 42]
 DOUBLES = [0.0, -0.0, 1.0, 1.5, 1e21, 1e20, 1e-7, 1e-6, 123456789.123, 5e-324, 1.7976931348623157e308,
-           80.0, 404.0, 0.1, 1e22, 123456789012345680000.0, -1e-7]
+           80.0, 404.0, 0.1, "NaN", 1e22, 123456789012345680000.0, -1e-7]
 
 
 def string(text):
@@ -114,7 +114,10 @@ def of_any_type(rng, depth):
     if choice == 0:
         return {"intValue": str(rng.choice(NUMBERS))}
     if choice == 1:
-        return {"doubleValue": rng.choice(DOUBLES)}
+        double = rng.choice(DOUBLES)
+        if double == "NaN" and rng.random() < 0.8:
+            double = 1.0
+        return {"doubleValue": double}
     if choice == 2:
         return {"boolValue": rng.random() < 0.5}
     if choice == 3:

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use tailgate_common::config::{Compression, Env, MetricsLevel};
 use tailgate_policy::Rule;
+use tailgate_xray::Conventions;
 
 use super::*;
 
@@ -115,7 +116,8 @@ fn a_gateway_to_xray() {
         (xray.region.as_str(), xray.endpoint.as_str()),
         ("us-east-1", "http://127.0.0.1:2999")
     );
-    assert!(xray.local_mode && !xray.index_all_attributes);
+    assert!(xray.local_mode && !xray.index_all_attributes && xray.skip_timestamp_validation);
+    assert_eq!(xray.conventions, Conventions::Collector);
     assert_eq!((xray.num_workers, xray.max_retries), (8, 2));
     assert_eq!(xray.request_timeout, Duration::from_secs(30));
 }
@@ -288,11 +290,14 @@ fn exporters() {
     let (exporter, notes) = exporting(
         "awsxray",
         "{indexed_attributes: one, aws_log_groups: [g], max_retries: 5, \
+         semantic_conventions: stable, skip_timestamp_validation: false, \
          telemetry: {enabled: true}, sending_queue: {queue_size: 9}}",
     )
     .unwrap_or_else(|e| panic!("{e}"));
     let Exporter::AwsXray(xray) = exporter else { panic!("no awsxray") };
     assert_eq!(xray.indexed_attributes, ["one"]);
+    assert_eq!(xray.conventions, Conventions::Stable);
+    assert!(!xray.skip_timestamp_validation);
     assert_eq!((xray.queue.size, xray.max_retries), (Some(9), 5));
     assert_eq!(
         notes,
@@ -328,6 +333,11 @@ fn bad_exporters() {
         ("nop", "{a: b}", "f.yaml:1:19: exporters.nop.a: unknown key"),
         ("awsxray", "{profile: x}", "f.yaml:1:23: exporters.awsxray.profile: is not supported yet"),
         ("awsxray", "{endpoint: x}", "f.yaml:1:33: exporters.awsxray.endpoint: \"x\" is no URL"),
+        (
+            "awsxray",
+            "{semantic_conventions: x}",
+            "f.yaml:1:45: exporters.awsxray.semantic_conventions: \"x\" is not known here",
+        ),
         ("awsxray", "{regoin: x}", "f.yaml:1:23: exporters.awsxray.regoin: unknown key"),
         (
             "otlphttp",

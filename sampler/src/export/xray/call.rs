@@ -122,7 +122,6 @@ const CREDENTIALS: [&str; 11] = [
 pub fn lost_reasons() -> Vec<Reason> {
     let mut reasons: Vec<_> = CODES.iter().map(|(_, reason)| *reason).collect();
     reasons.extend([OTHER, Reason("xray_invalid_request"), Reason("xray_no_document")]);
-    reasons.extend(tailgate_xray::Reason::ALL.map(|reason| Reason(reason.as_str())));
     reasons.sort_unstable();
     reasons.dedup();
     reasons

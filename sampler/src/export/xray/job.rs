@@ -5,11 +5,13 @@
 //! time.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tailgate_xray::{Documents, Translator};
 
 use super::call::{Document, MAX_CALL_BYTES, MAX_CALL_DOCUMENTS, Unprocessed, is_throttle};
+use super::stats::XrayStats;
 use crate::core::outbox::{Item, Loss, Reason};
 use crate::export::{Attempt, Job};
 
@@ -34,6 +36,7 @@ pub struct XrayJob {
     /// Some of those failed for a reason that is not load: they need time of their own.
     again_later: bool,
     losses: Vec<Loss>,
+    stats: Arc<XrayStats>,
 }
 
 /// What became of the documents of a call.
@@ -69,7 +72,7 @@ fn cut(documents: &[Document]) -> usize {
 // === impl XrayJob ===
 
 impl XrayJob {
-    pub(super) fn new(items: Vec<Item>, now_s: u64, entropy: u64) -> Self {
+    pub(super) fn new(items: Vec<Item>, now_s: u64, entropy: u64, stats: Arc<XrayStats>) -> Self {
         Self {
             items,
             at: (0, 0),
@@ -83,6 +86,7 @@ impl XrayJob {
             again_because: String::new(),
             again_later: false,
             losses: Vec::new(),
+            stats,
         }
     }
 
@@ -240,12 +244,9 @@ impl XrayJob {
         let next =
             translator.translate_part(fragment, from, room, &mut entropy, self.now_s, documents);
         for document in documents.iter() {
+            self.stats.made(document.changes);
             let text = document.text().into_owned();
             self.ready.push(Document { item, span: from + document.span, text });
-        }
-        for unsendable in documents.unsendable() {
-            let reason = Reason(unsendable.reason.as_str());
-            self.losses.push(Loss { item, first: from + unsendable.span, spans: 1, reason });
         }
         if next.is_none() && from + documents.spans() < *spans {
             // Spans the translator did not see: none may vanish without an outcome.

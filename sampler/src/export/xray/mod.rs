@@ -157,7 +157,8 @@ impl<C: XrayClient> Exporter for XrayExporter<C> {
 
     fn prepare(&self, batch: &Batch) -> XrayJob {
         let now_s = self.clock.unix_ns() / 1_000_000_000;
-        XrayJob::new(batch.items().to_vec(), now_s, RandomState::new().hash_one(now_s))
+        let entropy = RandomState::new().hash_one(now_s);
+        XrayJob::new(batch.items().to_vec(), now_s, entropy, self.watch.stats.clone())
     }
 
     async fn attempt(&self, job: &mut XrayJob) -> Attempt {

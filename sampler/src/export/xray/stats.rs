@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 use tailgate_common::telemetry::{Distribution, Reading, defs};
+use tailgate_xray::{Change, Changes};
 
 use super::call::Unprocessed;
 use super::gate::Gate;
@@ -34,6 +35,7 @@ pub(super) struct XrayStats {
     retried: AtomicU64,
     lost: AtomicU64,
     unprocessed: Mutex<BTreeMap<&'static str, u64>>,
+    changed: [AtomicU64; Change::ALL.len()],
     fill: Distribution,
 }
 
@@ -56,6 +58,8 @@ pub struct XrayFigures {
     pub lost: u64,
     /// Documents listed as unprocessed, by X-Ray's code as far as it is a known one.
     pub unprocessed: BTreeMap<&'static str, u64>,
+    /// Documents that do not say all that their span says, in the order of [`Change::ALL`].
+    pub changed: [u64; Change::ALL.len()],
     /// Documents in each call.
     pub fill: Reading,
     /// How fast calls are made.
@@ -79,6 +83,7 @@ impl XrayWatch {
             retried: load(&stats.retried),
             lost: load(&stats.lost),
             unprocessed: stats.unprocessed.lock().clone(),
+            changed: stats.changed.each_ref().map(load),
             fill: stats.fill.read(),
             pace: self.gate.figures(),
         }
@@ -104,6 +109,7 @@ impl Default for XrayStats {
             retried: AtomicU64::default(),
             lost: AtomicU64::default(),
             unprocessed: Mutex::default(),
+            changed: Default::default(),
             fill: Distribution::new(&defs::XRAY_CALL_DOCUMENTS),
         }
     }
@@ -119,6 +125,16 @@ impl XrayStats {
         let counters = [(&self.accepted, accepted), (&self.retried, retried), (&self.lost, lost)];
         for (counter, documents) in counters {
             counter.fetch_add(documents as u64, Ordering::Relaxed);
+        }
+    }
+
+    /// A document was made.
+    pub(super) fn made(&self, changes: Changes) {
+        if changes.is_empty() {
+            return;
+        }
+        for (change, counter) in Change::ALL.into_iter().zip(&self.changed) {
+            counter.fetch_add(u64::from(changes.contains(change)), Ordering::Relaxed);
         }
     }
 

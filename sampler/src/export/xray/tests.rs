@@ -5,12 +5,15 @@ mod server;
 use std::time::Duration;
 
 use aws_sdk_xray::config::{Credentials, SharedCredentialsProvider};
+use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue, any_value};
+use opentelemetry_proto::tonic::trace::v1::Span;
 use tailgate_common::clock::SystemClock;
+use tailgate_proto::TraceId;
 
 use self::server::{Fault, XrayServer};
 use super::*;
-use crate::core::outbox::OutboxCounts;
-use crate::export::tests::{PATIENCE, eager, kept, start, until};
+use crate::core::outbox::{Kept, OutboxCounts};
+use crate::export::tests::{PATIENCE, eager, fragment, kept, span, start, until};
 use crate::export::{Builder, Exports, QueueSettings};
 
 const TIMEOUT: Duration = Duration::from_millis(300);
@@ -169,4 +172,26 @@ async fn a_proxy_is_used() {
         (proxy.stored(), proxy.last_target()),
         (10, "http://xray.test:8080/TraceSegments".into())
     );
+}
+
+/// A document that is too large, and one with a number that JSON does not have, go with the others.
+#[tokio::test]
+async fn what_is_changed_is_sent_and_counted() {
+    let value = |value| Some(AnyValue { value: Some(value) });
+    let mut spans: Vec<Span> = (0..10).map(|n| span(0, n, "work")).collect();
+    let large = value(any_value::Value::StringValue("x".repeat(100_000)));
+    spans[3].attributes.push(KeyValue { key: "large".into(), value: large, ..KeyValue::default() });
+    let nan = value(any_value::Value::DoubleValue(f64::NAN));
+    spans[4].attributes.push(KeyValue { key: "nan".into(), value: nan, ..KeyValue::default() });
+    let kept = Kept { trace_id: TraceId([0x11; 16]), spans: 10, fragment: fragment(spans) };
+
+    let server = XrayServer::start([]).await;
+    let exporter = exporter(&server.url()).await;
+    let watch = exporter.watch();
+    let exports = start("awsxray", exporter, 1);
+    exports.offer(kept).unwrap();
+    let counts = exports.drain(PATIENCE).await;
+    assert_eq!((counts.exported, counts.lost.len(), server.stored()), (10, 0, 10));
+    // In the order of `Change::ALL`.
+    assert_eq!(watch.read().changed, [1, 1, 0, 0, 0]);
 }

@@ -61,6 +61,7 @@ proptest! {
         segment in any::<bool>(),
         resource_only in any::<bool>(),
         sql in any::<bool>(),
+        stable in any::<bool>(),
     ) {
         let mut indexed_attributes: Vec<String> = indexed.iter().map(|s| s.to_string()).collect();
         indexed_attributes.extend(indexed.iter().map(|key| format!("otel.resource.{key}")));
@@ -76,7 +77,7 @@ proptest! {
             attrs: &attrs,
             options: &options,
             resource: segment.then_some((&resource_attrs, &storage)),
-            sql,
+            taken: Taken { http: true, aws_call: true, method: true, sql, stable },
             status_text: false,
             resource_only,
         };
@@ -88,7 +89,11 @@ proptest! {
             stored.write_metadata(json, &order);
         });
         order.sort_unstable();
-        let merged = parsed(|json| stored.write_merged(json, &order));
+        let merged = parsed(|json| {
+            let maps = stored.merged(&order);
+            maps.write_annotations_member(json);
+            maps.write_metadata(json, stored.resource_only);
+        });
         prop_assert_eq!(simple, merged);
     }
 }

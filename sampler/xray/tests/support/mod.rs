@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used, dead_code)]
 
+pub mod requests;
+
 use std::collections::HashSet;
 use std::fmt;
 
