@@ -79,7 +79,7 @@ async fn serve(config: LoadBalancerConfig) -> anyhow::Result<ExitCode> {
     let mut signal = process::StopSignal::new()?;
     connected(&balancer).await;
     let receivers = receivers::start(shared, &balancer, &incoming, None).await?;
-    observed.watch_receivers(&receivers);
+    observed.watch_receivers(shared, &receivers);
     observed.ready();
 
     let signal = signal.wait().await;

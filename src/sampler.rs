@@ -106,7 +106,7 @@ async fn serve(config: SamplerConfig) -> anyhow::Result<ExitCode> {
         None => None,
     };
     let receivers = receivers::start(shared, &sampler, &incoming, Some(&gate(&sampler))).await?;
-    observed.watch_receivers(&receivers);
+    observed.watch_receivers(shared, &receivers);
     observed.ready();
 
     let signal = tokio::select! {

@@ -75,6 +75,7 @@ impl Backend {
 pub(crate) async fn attempt(backend: Arc<Backend>, stats: Arc<Stats>, parcel: Parcel) -> Ended {
     let Parcel { attempt, spans, fragment, deputy_of } = parcel;
     let start = Instant::now();
+    let _sending = stats.send(spans, fragment.len());
     let (outcome, reason) = match &backend.link {
         Link::Peer(client) => {
             let mode = deputy_of.map_or(Mode::Owner, |owner| Mode::Deputy { owner });
@@ -97,6 +98,9 @@ pub(crate) async fn attempt(backend: Arc<Backend>, stats: Arc<Stats>, parcel: Pa
             Err(error) => of_otlp(spans, error),
         },
     };
+    if matches!(backend.link, Link::Otlp(_)) {
+        stats.rpc_took(start.elapsed());
+    }
     backend.stats.outcome(matches!(outcome, Outcome::Held { .. }));
     if !matches!(outcome, Outcome::Unanswered { .. }) {
         backend.stats.answered_after(start.elapsed());

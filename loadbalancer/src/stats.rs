@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use tailgate_common::ledger::Ledger;
-use tailgate_common::telemetry::{Distribution, Reading, defs};
+use tailgate_common::telemetry::{Distribution, QueueReadings, Reading, defs};
 
 use crate::core::{Tally, Transition, Transitions};
 
 /// Counters of the whole load balancer.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Stats {
     books: Mutex<Books>,
     unknown: AtomicU64,
@@ -20,7 +20,17 @@ pub struct Stats {
     backend_updates: AtomicU64,
     backends: AtomicU64,
     transitions: [AtomicU64; Transitions::ALL.len()],
+    /// Parts that are with backends now.
+    sending: AtomicU64,
+    part_spans: Distribution,
+    part_bytes: Distribution,
+    /// Milliseconds of each attempt over OTLP/gRPC.
+    rpc: Distribution,
 }
+
+/// Counts a part as being sent while it lives.
+#[derive(Debug)]
+pub(crate) struct Sending<'a>(&'a AtomicU64);
 
 /// Counters of one backend.
 #[derive(Debug)]
@@ -88,6 +98,25 @@ impl Reason {
 
 // === impl Stats ===
 
+impl Default for Stats {
+    fn default() -> Self {
+        Self {
+            books: Mutex::default(),
+            unknown: AtomicU64::default(),
+            malformed: AtomicU64::default(),
+            enqueue_failed: AtomicU64::default(),
+            resolutions: AtomicU64::default(),
+            backend_updates: AtomicU64::default(),
+            backends: AtomicU64::default(),
+            transitions: Default::default(),
+            sending: AtomicU64::default(),
+            part_spans: Distribution::new(&defs::EXPORTER_BATCH_SEND_SIZE),
+            part_bytes: Distribution::new(&defs::EXPORTER_BATCH_SEND_SIZE_BYTES),
+            rpc: Distribution::new(&defs::RPC_CLIENT_DURATION),
+        }
+    }
+}
+
 impl Stats {
     /// All spans received and what became of them, at one moment.
     pub fn ledger(&self) -> Ledger {
@@ -136,6 +165,35 @@ impl Stats {
     pub fn transitions(&self) -> impl Iterator<Item = (Transition, u64)> + '_ {
         let counts = self.transitions.iter().map(|count| count.load(Ordering::Relaxed));
         Transitions::ALL.into_iter().zip(counts)
+    }
+
+    /// Sizes of the parts that were sent. There is no queue, so what enters it is what leaves it.
+    pub fn flow(&self) -> QueueReadings {
+        let (spans, bytes) = (self.part_spans.read(), self.part_bytes.read());
+        QueueReadings {
+            enqueued: spans.clone(),
+            enqueued_bytes: bytes.clone(),
+            sent: spans,
+            sent_bytes: bytes,
+            in_flight: self.sending.load(Ordering::Relaxed),
+            ..QueueReadings::default()
+        }
+    }
+
+    /// Milliseconds of each attempt over OTLP/gRPC.
+    pub fn rpc(&self) -> Reading {
+        self.rpc.read()
+    }
+
+    pub(crate) fn send(&self, spans: u32, bytes: usize) -> Sending<'_> {
+        self.part_spans.record(f64::from(spans));
+        self.part_bytes.record(bytes as f64);
+        self.sending.fetch_add(1, Ordering::Relaxed);
+        Sending(&self.sending)
+    }
+
+    pub(crate) fn rpc_took(&self, time: Duration) {
+        self.rpc.record(time.as_secs_f64() * 1e3);
     }
 
     pub(crate) fn malformed(&self) {
@@ -191,6 +249,14 @@ impl Drop for InFlight<'_> {
         books.rejected[Reason::Cancelled as usize] += tally.open;
         drop(books);
         self.stats.unknown.fetch_add(tally.doubtful, Ordering::Relaxed);
+    }
+}
+
+// === impl Sending ===
+
+impl Drop for Sending<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

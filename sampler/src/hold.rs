@@ -6,18 +6,21 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tailgate_common::clock::{Clock, Nanos};
-use tailgate_common::ledger::Ledger;
 use tailgate_common::limit::ByteBudget;
 use tailgate_common::receive::{Code, Ingest, ReceivedSpans, Refusal, Reply, Transport};
-use tailgate_common::telemetry::{Distribution, Reading, defs};
+use tailgate_common::telemetry::{Distribution, defs};
 use tailgate_proto::{Limits, Scan, ScanError, scan, splice, spliced_len};
 
-use crate::core::buffer::{Buffer, Outcome, SHARDS, totals};
+use crate::core::buffer::{Buffer, Outcome, SHARDS};
 use crate::core::counts::{Counts, Early};
 use crate::core::log::SEGMENT_BYTES;
-use crate::core::outbox::{Kept, OutboxCounts};
+use crate::core::outbox::Kept;
 use crate::core::shard::{Arrived, Outlet, Role};
 use crate::export::Exports;
+
+mod figures;
+
+pub use figures::Snapshot;
 
 /// When a sender should come back.
 pub const RETRY_AFTER: Duration = Duration::from_secs(1);
@@ -52,25 +55,8 @@ pub struct Sampler {
     received: ReceivedSpans,
     /// Milliseconds of each run of decisions.
     tick_ms: Distribution,
-}
-
-/// All figures of a sampler at one moment.
-#[derive(Debug, Clone, Default)]
-pub struct Snapshot {
-    /// The ledger.
-    pub ledger: Ledger,
-    /// The shards' counters.
-    pub counts: Counts,
-    /// The exporters' counters.
-    pub outbox: OutboxCounts,
-    /// Undecided traces.
-    pub traces: u64,
-    /// Kept traces that the exporters have no room for.
-    pub waiting: u64,
-    /// Bytes of held records, and of the segments they are in.
-    pub bytes: (u64, u64),
-    /// Votes of each policy.
-    pub votes: Vec<tailgate_policy::Votes>,
+    /// Microseconds in which traces were decided.
+    deciding_us: AtomicU64,
 }
 
 impl Outlet for Exports {
@@ -102,6 +88,7 @@ impl Sampler {
             invalid: AtomicU64::new(0),
             received: ReceivedSpans::default(),
             tick_ms: Distribution::new(&defs::TAIL_DECISION_TIMER_LATENCY),
+            deciding_us: AtomicU64::new(0),
         }
     }
 
@@ -126,11 +113,6 @@ impl Sampler {
     /// Spans by transport.
     pub fn received(&self) -> &ReceivedSpans {
         &self.received
-    }
-
-    /// Milliseconds of the runs of decisions.
-    pub fn tick_ms(&self) -> Reading {
-        self.tick_ms.read()
     }
 
     /// From now on everything that comes is refused.
@@ -176,7 +158,13 @@ impl Sampler {
         let now = self.clock.now();
         let mut more = false;
         for index in 0..SHARDS {
-            more |= buffer.shard(index).tick(now, &*self.exports).more;
+            let began = self.clock.now();
+            let ticked = buffer.shard(index).tick(now, &*self.exports);
+            more |= ticked.more;
+            if ticked.decided > 0 {
+                let took = self.clock.now().since(began).as_micros() as u64;
+                self.deciding_us.fetch_add(took, Ordering::Relaxed);
+            }
         }
         more |= self.relieve(buffer, now);
         self.tick_ms.record(self.clock.now().since(now).as_secs_f64() * 1e3);
@@ -232,62 +220,6 @@ impl Sampler {
             (0..SHARDS).for_each(|index| buffer.shard(index).abandon());
         }
     }
-
-    /// All figures, at one moment: every lock is held while they are read.
-    pub fn snapshot(&self) -> Snapshot {
-        let invalid = self.invalid.load(Ordering::Relaxed);
-        let mut snapshot = match &self.mode {
-            Mode::Sample(buffer) => {
-                let shards = buffer.lock_all();
-                let (counts, in_flight) = totals(&shards);
-                let mut snapshot = self.figures(counts, in_flight);
-                for shard in &shards {
-                    snapshot.traces += shard.undecided() as u64;
-                    snapshot.waiting += shard.waiting() as u64;
-                    let (live, capacity) = shard.bytes();
-                    snapshot.bytes = (snapshot.bytes.0 + live, snapshot.bytes.1 + capacity);
-                    add_votes(&mut snapshot.votes, shard.tally().votes());
-                }
-                snapshot
-            }
-            Mode::Forward(forwarded) => {
-                let counts = forwarded.counts.lock();
-                self.figures(*counts, 0)
-            }
-        };
-        snapshot.ledger.received += invalid;
-        snapshot.ledger.rejected.push(("invalid", invalid));
-        snapshot
-    }
-
-    /// Must be called with the locks held that `counts` were read under.
-    fn figures(&self, counts: Counts, in_flight: u64) -> Snapshot {
-        let outbox = self.exports.counts();
-        let mut lost: Vec<(&'static str, u64)> =
-            outbox.lost.iter().map(|(reason, spans)| (reason.0, *spans)).collect();
-        match lost.iter_mut().find(|(reason, _)| *reason == "shutdown") {
-            Some((_, spans)) => *spans += counts.lost_shutdown,
-            None => lost.push(("shutdown", counts.lost_shutdown)),
-        }
-        let ledger = Ledger {
-            received: counts.received,
-            received_handoff: counts.received_handoff,
-            exported: outbox.exported,
-            sampled_out: counts.sampled_out,
-            deduplicated: counts.deduplicated,
-            rejected: vec![
-                ("memory", counts.rejected_memory),
-                ("export_queue", counts.rejected_export_queue),
-                ("handing_off", counts.rejected_offered),
-                ("stopped", counts.rejected_stopped),
-            ],
-            lost,
-            handed_off: counts.handed_off,
-            in_flight: in_flight + outbox.in_flight,
-            ..Ledger::default()
-        };
-        Snapshot { ledger, counts, outbox, ..Snapshot::default() }
-    }
 }
 
 impl Ingest for Sampler {
@@ -323,14 +255,6 @@ fn reply(arrived: Arrived, rejected: u64, reason: Option<String>) -> Reply {
 
 fn unavailable(message: String) -> Refusal {
     Refusal { retry_after: Some(RETRY_AFTER), ..Refusal::new(Code::Unavailable, message) }
-}
-
-fn add_votes(sum: &mut Vec<tailgate_policy::Votes>, votes: &[tailgate_policy::Votes]) {
-    sum.resize(sum.len().max(votes.len()), Default::default());
-    for (sum, votes) in sum.iter_mut().zip(votes) {
-        sum.sampled += votes.sampled;
-        sum.not_sampled += votes.not_sampled;
-    }
 }
 
 // === impl Forwarded ===

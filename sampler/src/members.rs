@@ -39,6 +39,24 @@ pub struct Members {
     others: Vec<Member>,
 }
 
+/// A member as another one sees it.
+#[derive(Debug, Clone)]
+pub struct Seen {
+    /// Its name.
+    pub name: Arc<str>,
+    /// One of [`STATES`].
+    pub state: &'static str,
+    /// It was given other members than this one.
+    pub disagrees: bool,
+    /// When it was last heard.
+    pub heard_ago: Option<Duration>,
+    /// Why it can't be reached, if it can't.
+    pub last_error: Option<String>,
+}
+
+/// What a member can be.
+pub const STATES: [&str; 3] = ["up", "silent", "removed"];
+
 struct Member {
     name: Arc<str>,
     client: PeerClient,
@@ -65,6 +83,22 @@ impl Members {
             watch: Mutex::new(Watch::new(clock.now(), eject_after)),
         };
         Self { others: clients.into_iter().map(member).collect() }
+    }
+
+    /// All members but this one, as they are seen from here.
+    pub fn seen(&self, now: Nanos) -> Vec<Seen> {
+        let seen = |member: &Member| Seen {
+            name: member.name.clone(),
+            state: match (member.watch.lock().is_removed(), member.client.is_connected()) {
+                (true, _) => "removed",
+                (false, true) => "up",
+                (false, false) => "silent",
+            },
+            disagrees: member.client.disagrees(),
+            heard_ago: member.client.last_heard().map(|at| now.since(at)),
+            last_error: member.client.last_error(),
+        };
+        self.others.iter().map(seen).collect()
     }
 
     /// The names of the members that count as removed.

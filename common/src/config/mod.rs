@@ -61,8 +61,11 @@ pub use secret::{Secret, SecretSource};
 pub use shared::{Named, Shared, in_order, named};
 pub use source::{Mark, Source};
 pub use suggest::nearest;
-pub use tailgate::{Internal, InternalTls, Member, Tailgate};
-pub use telemetry::{LogEncoding, LogLevel, Logs, Metrics, MetricsLevel, Telemetry};
+pub use tailgate::{Admin, Internal, InternalTls, Member, MetricsNaming, Tailgate};
+pub use telemetry::{
+    LogEncoding, LogLevel, LogOutput, LogSampling, Logs, Metrics, MetricsLevel, PullReader, Select,
+    Telemetry,
+};
 pub use tls::{ClientTls, ServerTls, TlsTerms, TlsVersion};
 pub use tree::{Entry, Node, Value};
 

@@ -18,12 +18,34 @@ pub struct Tailgate {
     pub members: Vec<Member>,
     /// The port between the tiers, if there is one.
     pub internal: Option<Internal>,
-    /// Where debug pages are served; default `localhost:55679`.
-    pub admin_endpoint: String,
+    /// `admin`: where debug pages are served, if at all.
+    pub admin: Option<Admin>,
+    /// `telemetry.naming`: how metrics are called unless a reader says so itself; default collector.
+    pub naming: MetricsNaming,
     /// From SIGTERM to the end at the latest; default 25 s.
     pub shutdown_timeout: Duration,
     /// A member silent for so long counts as removed; default 30 s.
     pub eject_after: Duration,
+}
+
+/// `tailgate.admin`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Admin {
+    /// Where to listen; default `localhost:55679`.
+    pub endpoint: String,
+    /// It was asked for: if it can't be had, that is an error.
+    pub required: bool,
+}
+
+/// Names of metrics.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MetricsNaming {
+    /// As the collector's default reader has them.
+    Collector,
+    /// With units, and counters with `_total`.
+    Prometheus,
+    /// Every metric by both.
+    Both,
 }
 
 /// A sampler.
@@ -63,16 +85,13 @@ const MAX_NAME: usize = 128;
 
 impl Tailgate {
     pub(super) fn read(r: &Reader<'_>) -> Self {
-        let admin = r.map_or_empty("admin");
-        if admin.has("endpoint") {
-            admin.note("endpoint", "accepted, has no effect yet: nothing listens there");
-        }
         let or_name = |name: String| if name.is_empty() { host_name() } else { name };
         Self {
             instance: or_name(r.string_or("instance", "")),
             members: members(r),
             internal: r.map("internal").map(|i| Internal::read(&i)),
-            admin_endpoint: listen_or(&admin, "localhost:55679"),
+            admin: Admin::read(&r.map_or_empty("admin")),
+            naming: MetricsNaming::read(&r.map_or_empty("telemetry")),
             shutdown_timeout: r.duration_or("shutdown_timeout", Duration::from_secs(25)),
             eject_after: positive(r, "eject_after", Duration::from_secs(30)),
         }
@@ -120,6 +139,41 @@ fn read_member(item: &Item<'_>) -> Option<Member> {
     }
     let endpoint = endpoint::connect(&at, &at.string()?)?;
     (!name.is_empty()).then_some(Member { name, endpoint })
+}
+
+// === impl Admin ===
+
+impl Admin {
+    /// An empty endpoint turns the pages off.
+    fn read(r: &Reader<'_>) -> Option<Self> {
+        let required = r.has("endpoint");
+        if required && r.string_or("endpoint", "").is_empty() {
+            return None;
+        }
+        let endpoint = listen_or(r, "localhost:55679");
+        if !is_loopback(&endpoint) {
+            r.note("endpoint", "the debug pages can be read from other machines");
+        }
+        Some(Self { endpoint, required })
+    }
+}
+
+fn is_loopback(endpoint: &str) -> bool {
+    let host = endpoint.rsplit_once(':').map_or(endpoint, |(host, _)| host);
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    host == "localhost" || host.parse().is_ok_and(|ip: std::net::IpAddr| ip.is_loopback())
+}
+
+// === impl MetricsNaming ===
+
+impl MetricsNaming {
+    fn read(r: &Reader<'_>) -> Self {
+        match r.typed("naming").and_then(|i| i.choice(&["collector", "prometheus", "both"])) {
+            Some(1) => Self::Prometheus,
+            Some(2) => Self::Both,
+            _ => Self::Collector,
+        }
+    }
 }
 
 // === impl Internal ===

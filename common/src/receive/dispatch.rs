@@ -9,6 +9,7 @@ use http::{HeaderValue, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use std::convert::Infallible;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Answers any request that reaches a listener.
 pub(super) async fn dispatch<I: Ingest>(
@@ -22,6 +23,7 @@ pub(super) async fn dispatch<I: Ingest>(
         (Serves::Grpc, false) => wrong_port("OTLP/gRPC", "HTTP", 4318),
         (Serves::Http(_), true) => wrong_port("OTLP/HTTP", "gRPC", 4317),
     };
+    shared.stats.response_of(response.body().data_len());
     response.body_mut().hold(in_flight);
     Ok(response)
 }
@@ -41,7 +43,7 @@ async fn over_http<I: Ingest>(
             let mut response = Response::new(ReplyBody::default());
             *response.status_mut() = StatusCode::NO_CONTENT;
             cors.preflight(request.headers(), response.headers_mut());
-            shared.stats.answered_http(response.status().as_u16());
+            shared.stats.answered_http(response.status().as_u16(), Duration::ZERO);
             response
         }
         Some(cors) => {

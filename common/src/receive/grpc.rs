@@ -17,7 +17,7 @@ use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderName};
 use http::{HeaderMap, HeaderValue, Request, Response};
 use hyper::body::Incoming;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 const EXPORT: &str = "/opentelemetry.proto.collector.trace.v1.TraceService/Export";
 const OTHER_SIGNALS: &str = "/opentelemetry.proto.collector.";
@@ -44,11 +44,15 @@ pub(super) async fn handle<I: Ingest>(
         let answer = health::handle(shared, request).await;
         return answer.unwrap_or_else(|refusal| refused(&refusal));
     }
+    let began = Instant::now();
     let within = request.headers().get("grpc-timeout").and_then(timeout);
     let answered = async {
         match receive(shared, request).await {
             Ok((body, _)) if body.is_empty() => Reply::Held,
-            Ok((body, _permit)) => shared.ingest.ingest(body, Transport::Grpc).await,
+            Ok((body, _permit)) => {
+                shared.stats.request_of(body.len());
+                shared.ingest.ingest(body, Transport::Grpc).await
+            }
             Err(refusal) => Reply::Refused(refusal),
         }
     };
@@ -62,15 +66,15 @@ pub(super) async fn handle<I: Ingest>(
     };
     match reply {
         Reply::Held => {
-            shared.stats.answered_grpc(0);
+            shared.stats.answered_grpc(0, began.elapsed());
             success(Bytes::from_static(HELD))
         }
         Reply::Partial { rejected, message } => {
-            shared.stats.answered_grpc(0);
+            shared.stats.answered_grpc(0, began.elapsed());
             success(framed(&status::encode_partial(rejected, &message)))
         }
         Reply::Refused(refusal) => {
-            shared.stats.answered_grpc(refusal.code.grpc());
+            shared.stats.answered_grpc(refusal.code.grpc(), began.elapsed());
             refused(&refusal)
         }
     }

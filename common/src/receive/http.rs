@@ -15,6 +15,7 @@ use http::header::{ALLOW, CONTENT_ENCODING, CONTENT_TYPE, EXPECT, RETRY_AFTER, W
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version};
 use hyper::body::Incoming;
+use std::time::Instant;
 use tailgate_proto::json::read_json;
 
 const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
@@ -40,6 +41,7 @@ pub(super) async fn handle<I: Ingest>(
     serves: &HttpServes,
     request: Request<Incoming>,
 ) -> Response<ReplyBody> {
+    let began = Instant::now();
     let drains = request.version() < Version::HTTP_2 && !request.headers().contains_key(EXPECT);
     let (head, body) = request.into_parts();
     let mut body = shared.body(body);
@@ -47,7 +49,7 @@ pub(super) async fn handle<I: Ingest>(
     if !read && drains {
         body.discard().await;
     }
-    shared.stats.answered_http(response.status().as_u16());
+    shared.stats.answered_http(response.status().as_u16(), began.elapsed());
     response
 }
 
@@ -69,7 +71,10 @@ async fn traces<I: Ingest>(
         Ok((form, bytes, _permit)) => {
             let reply = match bytes.is_empty() {
                 true => Reply::Held,
-                false => shared.ingest.ingest(bytes, Transport::Http).await,
+                false => {
+                    shared.stats.request_of(bytes.len());
+                    shared.ingest.ingest(bytes, Transport::Http).await
+                }
             };
             (answer(form, reply), true)
         }

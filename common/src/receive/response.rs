@@ -33,6 +33,11 @@ impl ReplyBody {
         self
     }
 
+    /// Bytes of the data that is there now.
+    pub fn data_len(&self) -> u64 {
+        self.data.as_ref().map_or(0, |data| data.len() as u64)
+    }
+
     pub fn hold(&mut self, in_flight: Gauge) {
         self.held = Some(in_flight);
     }

@@ -4,22 +4,28 @@
 use super::{Signal, Transport};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use crate::telemetry::{Distribution, Reading, defs};
 
 /// Counters of one server; read them at any time.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct ServerStats {
     open: AtomicU64,
     in_flight: AtomicU64,
     accepted: AtomicU64,
     turned_away: AtomicU64,
     failed_handshakes: AtomicU64,
-    grpc: [AtomicU64; GRPC_CODES],
-    http: [AtomicU64; HTTP_CODES.len() + 1],
+    /// Milliseconds to the answer, by code.
+    grpc: [Distribution; GRPC_CODES],
+    http: [Distribution; HTTP_CODES.len() + 1],
+    request_bytes: Distribution,
+    response_bytes: Distribution,
     other_signals: [AtomicU64; Signal::ALL.len()],
 }
 
 /// Requests of one transport that were answered with one code.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct RequestCount {
     /// gRPC or HTTP.
     pub transport: Transport,
@@ -27,6 +33,8 @@ pub struct RequestCount {
     pub code: u16,
     /// How many.
     pub count: u64,
+    /// Milliseconds to the answer; see [`defs::RPC_SERVER_DURATION`].
+    pub time: Reading,
 }
 
 /// Counts one while it lives.
@@ -69,6 +77,25 @@ impl ReceivedSpans {
 
 // === impl ServerStats ===
 
+impl Default for ServerStats {
+    fn default() -> Self {
+        let time = || Distribution::new(&defs::RPC_SERVER_DURATION);
+        let bytes = || Distribution::new(&defs::RPC_SERVER_REQUEST_SIZE);
+        Self {
+            open: AtomicU64::default(),
+            in_flight: AtomicU64::default(),
+            accepted: AtomicU64::default(),
+            turned_away: AtomicU64::default(),
+            failed_handshakes: AtomicU64::default(),
+            grpc: std::array::from_fn(|_| time()),
+            http: std::array::from_fn(|_| time()),
+            request_bytes: bytes(),
+            response_bytes: bytes(),
+            other_signals: Default::default(),
+        }
+    }
+}
+
 impl ServerStats {
     /// Connections that are open now.
     pub fn open_connections(&self) -> u64 {
@@ -101,10 +128,9 @@ impl ServerStats {
         let codes = HTTP_CODES.into_iter().chain([0]);
         let http = self.http.iter().zip(codes).map(|(n, code)| (Transport::Http, code, n));
         grpc.chain(http)
-            .map(|(transport, code, n)| RequestCount {
-                transport,
-                code,
-                count: n.load(Ordering::Relaxed),
+            .map(|(transport, code, n)| {
+                let time = n.read();
+                RequestCount { transport, code, count: time.count(), time }
             })
             .filter(|r| r.count > 0)
     }
@@ -118,14 +144,27 @@ impl ServerStats {
         bump(&self.other_signals[signal as usize]);
     }
 
-    pub(super) fn answered_grpc(&self, code: u32) {
-        let known = usize::try_from(code).ok().and_then(|code| self.grpc.get(code));
-        bump(known.unwrap_or(&self.grpc[2]));
+    /// Bytes of request messages, decompressed, and of response messages.
+    pub fn sizes(&self) -> (Reading, Reading) {
+        (self.request_bytes.read(), self.response_bytes.read())
     }
 
-    pub(super) fn answered_http(&self, status: u16) {
+    pub(super) fn answered_grpc(&self, code: u32, after: Duration) {
+        let known = usize::try_from(code).ok().and_then(|code| self.grpc.get(code));
+        known.unwrap_or(&self.grpc[2]).record(after.as_secs_f64() * 1e3);
+    }
+
+    pub(super) fn answered_http(&self, status: u16, after: Duration) {
         let at = HTTP_CODES.iter().position(|c| *c == status).unwrap_or(HTTP_CODES.len());
-        bump(&self.http[at]);
+        self.http[at].record(after.as_secs_f64() * 1e3);
+    }
+
+    pub(super) fn request_of(&self, bytes: usize) {
+        self.request_bytes.record(bytes as f64);
+    }
+
+    pub(super) fn response_of(&self, bytes: u64) {
+        self.response_bytes.record(bytes as f64);
     }
 
     pub(super) fn accepted(&self) {

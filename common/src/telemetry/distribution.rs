@@ -27,6 +27,42 @@ pub struct Reading {
     pub sum: f64,
 }
 
+// === impl Reading ===
+
+impl Reading {
+    /// Nothing, over these bounds.
+    pub fn empty(def: &Def) -> Self {
+        Distribution::new(def).read()
+    }
+
+    /// How many observations.
+    pub fn count(&self) -> u64 {
+        self.cumulative.last().copied().unwrap_or_default()
+    }
+
+    /// What was observed in milliseconds, in the seconds of `def`, whose bounds are the same times.
+    pub fn in_seconds(&self, def: &Def) -> Self {
+        let Self { bounds, .. } = Self::empty(def);
+        debug_assert_eq!(bounds.len(), self.bounds.len(), "{}", def.name);
+        Self { bounds, cumulative: self.cumulative.clone(), sum: self.sum / 1e3 }
+    }
+
+    /// As many observations of 1 as there are observations here.
+    pub fn ones(&self, def: &Def) -> Self {
+        let count = self.count();
+        let cumulative = vec![count; Self::empty(def).cumulative.len()];
+        Self { bounds: Self::empty(def).bounds, cumulative, sum: count as f64 }
+    }
+}
+
+impl std::ops::AddAssign<&Reading> for Reading {
+    fn add_assign(&mut self, other: &Reading) {
+        debug_assert_eq!(self.bounds, other.bounds);
+        self.cumulative.iter_mut().zip(&other.cumulative).for_each(|(sum, n)| *sum += n);
+        self.sum += other.sum;
+    }
+}
+
 // === impl Distribution ===
 
 impl Distribution {

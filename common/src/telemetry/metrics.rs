@@ -1,62 +1,63 @@
-//! The recorder: series by definition, hooks at each scrape, text for Prometheus.
+//! The registry: series by definition, hooks at each scrape, text for Prometheus.
 
 use std::collections::BTreeMap;
-use std::fmt::Write;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use ::http::{Response, StatusCode, header};
-use metrics::{Counter, Gauge, Key, KeyName, Label, Level, Metadata, Recorder, SharedString};
-use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
 use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 
 use super::distribution::{Distribution, Reading};
+use super::form::{Form, Shown, label_name};
 use super::http::{BindError, Server, text};
-use super::names::{ALL, Def, Kind, defs};
-
-/// Who this process is: on every series, and with the rest on `target_info`.
-#[derive(Debug, Clone)]
-pub struct Identity {
-    /// `service_name`.
-    pub name: String,
-    /// `service_instance_id`.
-    pub instance_id: String,
-    /// `service_version`.
-    pub version: String,
-}
+use super::names::{Def, Kind, Level, defs};
 
 /// All metrics of this process. Cheap to clone.
 #[derive(Clone)]
 pub struct Metrics(Arc<Inner>);
 
+/// A number that only grows.
+#[derive(Debug, Clone, Default)]
+pub struct Counter(Arc<AtomicU64>);
+
+/// A number that goes up and down, or a counter with a fraction.
+#[derive(Debug, Clone, Default)]
+pub struct Gauge(Arc<AtomicU64>);
+
 /// A histogram that is counted elsewhere and copied at each scrape.
 #[derive(Debug, Clone)]
 pub struct DistributionSeries(Arc<Mutex<Reading>>);
 
-/// A counter with a fraction.
-#[derive(Debug, Clone, Default)]
-pub struct FloatCounter(Arc<AtomicU64>);
-
-type ByLabels = BTreeMap<String, DistributionSeries>;
+/// With their names.
+type Labels = Vec<(String, String)>;
 type Hook = Box<dyn Fn() + Send + Sync>;
 
 struct Inner {
-    recorder: PrometheusRecorder,
-    handle: PrometheusHandle,
-    identity: [(&'static str, String); 3],
-    floats: Mutex<Vec<(Def, FloatCounter)>>,
-    /// By name, then by the labels as they are written.
-    distributions: Mutex<BTreeMap<&'static str, (Def, ByLabels)>>,
+    level: Level,
+    /// By name.
+    families: Mutex<BTreeMap<&'static str, Family>>,
     /// Held while they run and the text is made: a scrape is one snapshot.
     hooks: Mutex<Vec<Hook>>,
 }
 
-const METADATA: Metadata<'_> = Metadata::new(module_path!(), Level::INFO, None);
+struct Family {
+    def: Def,
+    /// By label values.
+    series: BTreeMap<Vec<String>, (Labels, Value)>,
+}
+
+#[derive(Clone)]
+enum Value {
+    Counter(Counter),
+    Gauge(Gauge),
+    Distribution(DistributionSeries),
+}
 
 /// Serves `/metrics` on `address` (`host:port`) until `stop`.
 pub async fn serve_metrics(
     metrics: Metrics,
+    form: Form,
     address: &str,
     stop: CancellationToken,
 ) -> Result<Server, BindError> {
@@ -64,7 +65,7 @@ pub async fn serve_metrics(
         if request.uri().path() != "/metrics" {
             return text(StatusCode::NOT_FOUND, "metrics are at /metrics\n");
         }
-        let mut response = Response::new(metrics.render().into());
+        let mut response = Response::new(metrics.render(&form).into());
         let kind = header::HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
         response.headers_mut().insert(header::CONTENT_TYPE, kind);
         response
@@ -72,79 +73,60 @@ pub async fn serve_metrics(
     .await
 }
 
-fn escape(value: &str) -> String {
-    value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
-}
-
 // === impl Metrics ===
 
 impl Metrics {
-    /// No series yet but `target_info`.
-    pub fn new(identity: &Identity) -> Self {
-        let identity = [
-            ("service_name", identity.name.clone()),
-            ("service_instance_id", identity.instance_id.clone()),
-            ("service_version", identity.version.clone()),
-        ];
-        let mut builder = PrometheusBuilder::new();
-        for (key, value) in &identity {
-            builder = builder.add_global_label(*key, value);
-        }
-        let recorder = builder.build_recorder();
-        for def in ALL {
-            let (name, unit) = (KeyName::from_const_str(def.name), Some(def.unit));
-            let help = SharedString::const_str(def.help);
-            match def.kind {
-                Kind::Counter | Kind::FloatCounter => recorder.describe_counter(name, unit, help),
-                Kind::Gauge => recorder.describe_gauge(name, unit, help),
-                Kind::Histogram(_) => {}
+    /// No series yet but `target_info`, with these attributes of the resource; those that begin with the same label
+    /// name count once.
+    pub fn new(resource: &[(String, String)], level: Level) -> Self {
+        let inner = Inner { level, families: Mutex::default(), hooks: Mutex::default() };
+        let mut labels: Vec<(String, String)> = Vec::new();
+        for (name, value) in resource {
+            let name = label_name(name);
+            if !labels.iter().any(|(known, _)| *known == name) {
+                labels.push((name, value.clone()));
             }
         }
-        let handle = recorder.handle();
-        // Shows the descriptions.
-        handle.run_upkeep();
-        let (floats, hooks) = (Mutex::default(), Mutex::default());
-        let distributions = Mutex::default();
-        let metrics =
-            Self(Arc::new(Inner { recorder, handle, identity, floats, distributions, hooks }));
-        metrics.gauge(&defs::TARGET_INFO, &[]).set(1.0);
-        metrics
+        let info = Gauge::default();
+        info.set(1.0);
+        let series = [(Vec::new(), (labels, Value::Gauge(info)))].into();
+        let family = Family { def: defs::TARGET_INFO, series };
+        inner.families.lock().insert(defs::TARGET_INFO.name, family);
+        Self(Arc::new(inner))
     }
 
     /// The counter with these label values, in the order of the definition.
     pub fn counter(&self, def: &Def, values: &[&str]) -> Counter {
         debug_assert_eq!(def.kind, Kind::Counter);
-        let counter = self.0.recorder.register_counter(&key(def, values), &METADATA);
-        counter.increment(0);
-        counter
+        match self.series(def, values, || Value::Counter(Counter::default())) {
+            Value::Counter(counter) => counter,
+            _ => Counter::default(),
+        }
     }
 
-    /// The gauge with these label values.
+    /// The gauge, or the counter with a fraction, with these label values.
     pub fn gauge(&self, def: &Def, values: &[&str]) -> Gauge {
-        debug_assert_eq!(def.kind, Kind::Gauge);
-        let gauge = self.0.recorder.register_gauge(&key(def, values), &METADATA);
-        gauge.increment(0.0);
-        gauge
+        debug_assert!(matches!(def.kind, Kind::Gauge | Kind::FloatCounter), "{}", def.name);
+        match self.series(def, values, || Value::Gauge(Gauge::default())) {
+            Value::Gauge(gauge) => gauge,
+            _ => Gauge::default(),
+        }
     }
 
     /// The histogram with these label values.
     pub fn distribution(&self, def: &Def, values: &[&str]) -> DistributionSeries {
-        let mut all = self.0.distributions.lock();
-        let (_, series) = all.entry(def.name).or_insert_with(|| (*def, BTreeMap::new()));
         let empty = || DistributionSeries(Arc::new(Mutex::new(Distribution::new(def).read())));
-        series.entry(self.labels(def, values)).or_insert_with(empty).clone()
+        match self.series(def, values, || Value::Distribution(empty())) {
+            Value::Distribution(series) => series,
+            _ => empty(),
+        }
     }
 
-    /// The counter with a fraction; such have no labels of their own.
-    pub fn float_counter(&self, def: &Def) -> FloatCounter {
-        debug_assert_eq!((def.kind, def.labels.len()), (Kind::FloatCounter, 0));
-        let mut floats = self.0.floats.lock();
-        if let Some((_, counter)) = floats.iter().find(|(known, _)| known.name == def.name) {
-            return counter.clone();
+    /// Takes series away for whose label values `keep` is false.
+    pub fn retain(&self, def: &Def, keep: impl Fn(&[String]) -> bool) {
+        if let Some(family) = self.0.families.lock().get_mut(def.name) {
+            family.series.retain(|values, _| keep(values));
         }
-        let counter = FloatCounter::default();
-        floats.push((*def, counter.clone()));
-        counter
     }
 
     /// Has `hook` run at each scrape, before the text is made: it copies counters from where they
@@ -154,68 +136,71 @@ impl Metrics {
     }
 
     /// Prometheus' text format.
-    pub fn render(&self) -> String {
+    pub fn render(&self, form: &Form) -> String {
         let hooks = self.0.hooks.lock();
         hooks.iter().for_each(|hook| hook());
-        let mut out = self.0.handle.render();
-        for (def, counter) in self.0.floats.lock().iter() {
-            self.render_float(def, counter, &mut out);
-        }
-        for (def, series) in self.0.distributions.lock().values() {
-            render_distribution(def, series, &mut out);
+        let mut out = String::new();
+        for Family { def, series } in self.0.families.lock().values() {
+            if def.level <= self.0.level {
+                let shown = series.values().map(|(labels, value)| (&labels[..], value.shown(def)));
+                form.write(def, shown, &mut out);
+            }
         }
         out
     }
 
-    /// All labels, as they are written between the braces.
-    fn labels(&self, def: &Def, values: &[&str]) -> String {
-        let pair = |key: &str, value: &str| format!("{key}=\"{}\"", escape(value));
-        let own = def.labels.iter().zip(values).map(|(key, value)| pair(key, value));
-        let all = self.0.identity.iter().map(|(key, value)| pair(key, value)).chain(own);
-        all.collect::<Vec<_>>().join(",")
-    }
-
-    fn render_float(&self, Def { name, help, .. }: &Def, value: &FloatCounter, out: &mut String) {
-        let (labels, value) = (self.labels(&defs::PROCESS_UPTIME, &[]), value.get());
-        // Writing to a string does not fail.
-        let _ = writeln!(out, "# HELP {name} {help}\n# TYPE {name} counter");
-        let _ = writeln!(out, "{name}{{{labels}}} {value}\n");
+    fn series(&self, def: &Def, values: &[&str], make: impl FnOnce() -> Value) -> Value {
+        debug_assert_eq!(def.labels.len(), values.len(), "{}", def.name);
+        let mut families = self.0.families.lock();
+        let family = families
+            .entry(def.name)
+            .or_insert_with(|| Family { def: *def, series: BTreeMap::new() });
+        let values: Vec<String> = values.iter().map(|value| (*value).to_owned()).collect();
+        let named = |values: &[String]| {
+            def.labels.iter().map(|key| (*key).to_owned()).zip(values.iter().cloned()).collect()
+        };
+        let labels = named(&values);
+        family.series.entry(values).or_insert_with(|| (labels, make())).1.clone()
     }
 }
 
-fn render_distribution(Def { name, help, .. }: &Def, series: &ByLabels, out: &mut String) {
-    // Writing to a string does not fail.
-    let _ = writeln!(out, "# HELP {name} {help}\n# TYPE {name} histogram");
-    for (labels, series) in series {
-        let Reading { bounds, cumulative, sum } = &*series.0.lock();
-        let bounds = bounds.iter().map(f64::to_string).chain(["+Inf".to_owned()]);
-        for (bound, count) in bounds.zip(cumulative) {
-            let _ = writeln!(out, "{name}_bucket{{{labels},le=\"{bound}\"}} {count}");
+// === impl Value ===
+
+impl Value {
+    fn shown(&self, def: &Def) -> Shown {
+        match self {
+            Self::Counter(counter) => Shown::Whole(counter.get()),
+            Self::Gauge(gauge) => Shown::Float(gauge.get()),
+            Self::Distribution(series) => {
+                debug_assert!(matches!(def.kind, Kind::Histogram(_)), "{}", def.name);
+                Shown::Histogram(series.0.lock().clone())
+            }
         }
-        let count = cumulative.last().copied().unwrap_or_default();
-        let _ = writeln!(out, "{name}_sum{{{labels}}} {sum}\n{name}_count{{{labels}}} {count}");
-    }
-    out.push('\n');
-}
-
-fn key(def: &Def, values: &[&str]) -> Key {
-    debug_assert_eq!(def.labels.len(), values.len(), "{}", def.name);
-    let label = |(key, value): (&&'static str, &&str)| Label::new(*key, (*value).to_owned());
-    Key::from_parts(def.name, def.labels.iter().zip(values).map(label).collect::<Vec<_>>())
-}
-
-// === impl DistributionSeries ===
-
-impl DistributionSeries {
-    /// Now it is this.
-    pub fn set(&self, reading: Reading) {
-        *self.0.lock() = reading;
     }
 }
 
-// === impl FloatCounter ===
+// === impl Counter ===
 
-impl FloatCounter {
+impl Counter {
+    /// Now it is this much; it never goes back.
+    pub fn absolute(&self, value: u64) {
+        self.0.fetch_max(value, Ordering::Relaxed);
+    }
+
+    /// So much more.
+    pub fn increment(&self, by: u64) {
+        self.0.fetch_add(by, Ordering::Relaxed);
+    }
+
+    /// How much it is.
+    pub fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+// === impl Gauge ===
+
+impl Gauge {
     /// Now it is this much.
     pub fn set(&self, value: f64) {
         self.0.store(value.to_bits(), Ordering::Relaxed);
@@ -224,5 +209,14 @@ impl FloatCounter {
     /// How much it is.
     pub fn get(&self) -> f64 {
         f64::from_bits(self.0.load(Ordering::Relaxed))
+    }
+}
+
+// === impl DistributionSeries ===
+
+impl DistributionSeries {
+    /// Now it is this.
+    pub fn set(&self, reading: Reading) {
+        *self.0.lock() = reading;
     }
 }

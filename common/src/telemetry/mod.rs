@@ -6,6 +6,7 @@
 
 mod distribution;
 mod files;
+mod form;
 mod health;
 mod http;
 mod logs;
@@ -13,21 +14,21 @@ mod metrics;
 mod names;
 mod process;
 mod series;
-mod xray;
 
 pub use self::distribution::{Distribution, Reading};
 pub use self::files::watch_files;
+pub use self::form::{COLLECTOR, Form, Naming, PROMETHEUS, label_name};
 pub use self::health::{Health, HealthServer, Latch, serve_health};
 pub use self::http::{BindError, Server};
 pub use self::logs::{LogError, LogSettings, init_logs};
-pub use self::metrics::{DistributionSeries, FloatCounter, Identity, Metrics, serve_metrics};
-pub use self::names::{ALL, Def, Kind};
+pub use self::metrics::{Counter, DistributionSeries, Gauge, Metrics, serve_metrics};
+pub use self::names::{Def, Kind, Level, Unit, all};
 pub use self::process::{Allocator, watch_process};
 pub use self::series::{
-    BackendSeries, ExporterSeries, LedgerSeries, LoadBalancerSeries, MemoryLimiterSeries,
-    PolicySeries, ProcessorSeries, ReceiverSeries, ServerSeries, TailSamplingSeries,
+    BackendSeries, BatchSeries, BufferSeries, ClientSeries, ExporterSeries, LedgerSeries,
+    LoadBalancerSeries, MemberSeries, MemoryLimiterSeries, PolicySeries, ProcessorSeries, Protocol,
+    QueueReadings, ReceiverSeries, ServerSeries, TailSamplingSeries, XraySeries,
 };
-pub use self::xray::XraySeries;
 
 /// The definitions of all metrics.
 pub mod defs {

@@ -22,8 +22,8 @@ const TICKS: f64 = 100.0;
 
 /// Shows the process' figures, from now on.
 pub fn watch_process(metrics: &Metrics, allocator: Allocator, started: Instant) {
-    let uptime = metrics.float_counter(&defs::PROCESS_UPTIME);
-    let cpu = metrics.float_counter(&defs::PROCESS_CPU_SECONDS);
+    let uptime = metrics.gauge(&defs::PROCESS_UPTIME, &[]);
+    let cpu = metrics.gauge(&defs::PROCESS_CPU_SECONDS, &[]);
     let rss = metrics.gauge(&defs::PROCESS_MEMORY_RSS, &[]);
     let heap = metrics.gauge(&defs::PROCESS_HEAP_ALLOC, &[]);
     let total = metrics.counter(&defs::PROCESS_TOTAL_ALLOC, &[]);

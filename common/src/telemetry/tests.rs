@@ -1,6 +1,6 @@
 #![allow(clippy::unwrap_used)]
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -14,9 +14,15 @@ use tokio_util::sync::CancellationToken;
 use super::*;
 
 fn metrics() -> Metrics {
-    let identity =
-        Identity { name: "tailgate".into(), instance_id: "a \"b\"".into(), version: "1.2".into() };
-    Metrics::new(&identity)
+    let resource = [("service.name", "tailgate"), ("host.name", "h"), ("host_name", "again")];
+    let resource = resource.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    Metrics::new(&resource, Level::Detailed)
+}
+
+/// As dashboards of today and of years ago want it.
+fn form() -> Form {
+    let constants = vec![("service_instance_id".to_owned(), "a \"b\"".to_owned())];
+    Form { naming: Naming::Both, constants, scope: false }
 }
 
 /// Status and body.
@@ -55,10 +61,18 @@ fn everything(metrics: &Metrics) -> LedgerSeries {
         ReceiverSeries::new(metrics, "otlp", transport);
         ServerSeries::new(metrics, transport, 0);
     }
+    for signal in ["metrics", "logs", "profiles"] {
+        metrics.counter(&defs::OTHER_SIGNAL_REQUESTS, &[signal]);
+    }
     ProcessorSeries::new(metrics, "tail_sampling");
     MemoryLimiterSeries::new(metrics, "memory_limiter");
     ExporterSeries::new(metrics, "awsxray");
     XraySeries::new(metrics, "awsxray", vec!["InvalidId"], &["shortened"]);
+    ClientSeries::new(metrics, Protocol::Grpc);
+    ClientSeries::new(metrics, Protocol::Http);
+    BatchSeries::new(metrics, "batch");
+    BufferSeries::new(metrics);
+    MemberSeries::new(metrics, &["up"]);
     TailSamplingSeries::new(metrics, ["errors", "slow"]);
     LoadBalancerSeries::new(metrics, "static");
     BackendSeries::new(metrics, "127.0.0.1:4317");
@@ -71,25 +85,27 @@ fn everything(metrics: &Metrics) -> LedgerSeries {
 async fn every_series_is_there_from_the_start() {
     let (metrics, stop) = (metrics(), CancellationToken::new());
     everything(&metrics);
-    let server = serve_metrics(metrics, "127.0.0.1:0", stop.clone()).await.unwrap();
+    let server = serve_metrics(metrics, form(), "127.0.0.1:0", stop.clone()).await.unwrap();
     let (status, body) = get(server.local_addr(), "/metrics").await;
     assert_eq!(status, 200);
     let (series, types) = parse(&body);
-    for def in ALL {
+    for def in all() {
         let kind = match def.kind {
             Kind::Counter | Kind::FloatCounter => "counter",
             Kind::Gauge => "gauge",
             Kind::Histogram(_) => "histogram",
         };
-        assert_eq!(types.get(def.name).map(String::as_str), Some(kind), "{}", def.name);
+        for name in Naming::Both.names(def) {
+            assert_eq!(types.get(&name).map(String::as_str), Some(kind), "{name}");
+        }
     }
-    let identity = "service_instance_id=\"a \\\"b\\\"\"";
     for (name, value) in &series {
-        assert!(name.contains("service_name=\"tailgate\""), "{name}");
-        assert!(name.contains(identity) && name.contains("service_version=\"1.2\""), "{name}");
+        assert!(name.contains("service_instance_id=\"a \\\"b\\\"\""), "{name}");
         let live = name.starts_with("otelcol_process_") || name.starts_with("target_info");
-        assert!(live || *value == 0.0, "{name} {value}");
+        assert!(live || *value == 0.0 || name.contains("metadata_cardinality"), "{name} {value}");
     }
+    let info = series.keys().find(|name| name.starts_with("target_info")).unwrap();
+    assert!(info.contains("service_name=\"tailgate\",host_name=\"h\"}"), "{info}");
     let has = |name: &str, labels: &[&str]| {
         let matches = |s: &&String| {
             s.split('{').next() == Some(name) && labels.iter().all(|label| s.contains(label))
@@ -110,10 +126,31 @@ async fn every_series_is_there_from_the_start() {
 }
 
 #[test]
-fn names_are_unique_and_unsuffixed() {
-    let names: BTreeSet<_> = ALL.iter().map(|def| def.name).collect();
-    assert_eq!(names.len(), ALL.len());
-    assert!(names.iter().all(|name| !name.ends_with("_total")));
+fn each_level_shows_what_it_should() {
+    let shown = |level| {
+        let metrics = Metrics::new(&[], level);
+        everything(&metrics);
+        let (_, types) = parse(&metrics.render(&Form::default()));
+        types
+    };
+    let (basic, normal, detailed) =
+        (shown(Level::Basic), shown(Level::Normal), shown(Level::Detailed));
+    assert!(basic.contains_key("otelcol_receiver_accepted_spans"));
+    assert!(!basic.contains_key("otelcol_processor_batch_batch_send_size"));
+    assert!(normal.contains_key("otelcol_processor_batch_batch_send_size"));
+    assert!(!normal.contains_key("rpc_server_duration"));
+    assert!(detailed.contains_key("rpc_server_duration"));
+    assert_eq!(detailed.len(), all().count());
+}
+
+#[test]
+fn series_of_backends_that_are_gone_are_gone() {
+    let metrics = Metrics::new(&[], Level::Basic);
+    BackendSeries::new(&metrics, "a:1");
+    BackendSeries::new(&metrics, "b:1");
+    BackendSeries::retain(&metrics, |endpoint| endpoint == "b:1");
+    let text = metrics.render(&Form::default());
+    assert!(text.contains("b:1") && !text.contains("a:1"), "{text}");
 }
 
 #[test]
@@ -128,7 +165,7 @@ fn hooks_copy_counters_at_each_scrape() {
         assert!(!ledger.set("in_flight", "unheard of", 1));
     });
     let find = |name: &str| {
-        let (series, _) = parse(&metrics.render());
+        let (series, _) = parse(&metrics.render(&Form::default()));
         let grpc = |s: &str| !s.contains("transport") || s.contains("grpc");
         series.iter().filter(|(s, _)| s.starts_with(name) && grpc(s)).map(|(_, v)| v).sum::<f64>()
     };
@@ -141,9 +178,10 @@ fn hooks_copy_counters_at_each_scrape() {
 #[tokio::test]
 async fn a_taken_port_is_named() {
     let stop = CancellationToken::new();
-    let first = serve_metrics(metrics(), "127.0.0.1:0", stop.clone()).await.unwrap();
+    let first = serve_metrics(metrics(), form(), "127.0.0.1:0", stop.clone()).await.unwrap();
     let address = first.local_addr().to_string();
-    let error = serve_metrics(metrics(), &address, stop.clone()).await.unwrap_err().to_string();
+    let error =
+        serve_metrics(metrics(), form(), &address, stop.clone()).await.unwrap_err().to_string();
     assert!(error.contains("metrics") && error.contains(&address) && error.contains("in use"));
     stop.cancel();
 }
@@ -200,7 +238,7 @@ async fn a_path_of_its_own() {
 #[tokio::test]
 async fn stopping_ends_idle_connections() {
     let stop = CancellationToken::new();
-    let server = serve_metrics(metrics(), "127.0.0.1:0", stop.clone()).await.unwrap();
+    let server = serve_metrics(metrics(), form(), "127.0.0.1:0", stop.clone()).await.unwrap();
     let mut idle = TcpStream::connect(server.local_addr()).await.unwrap();
     idle.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
     let mut buffer = [0; 12];

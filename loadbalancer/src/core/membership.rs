@@ -44,6 +44,16 @@ pub enum MembershipState {
     Ejected,
 }
 
+impl MembershipState {
+    /// All of them, as labels.
+    pub const LABELS: [&'static str; 3] = ["up", "silent", "ejected"];
+
+    /// As a label.
+    pub fn label(self) -> &'static str {
+        Self::LABELS[self as usize]
+    }
+}
+
 /// What happens to members.
 #[derive(Clone, Debug)]
 pub enum MembershipEvent {

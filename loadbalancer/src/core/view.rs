@@ -5,6 +5,8 @@ use std::sync::Arc;
 use tailgate_common::ownership::Table;
 use tailgate_proto::Slot;
 
+use super::membership::MembershipState;
+
 /// A member, for as long as the process lives: a name that comes back gets a new one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct MemberId(pub u32);
@@ -60,6 +62,15 @@ impl View {
     /// The members of the table.
     pub fn members(&self) -> impl Iterator<Item = MemberId> + '_ {
         self.members.iter().map(|(id, _)| *id)
+    }
+
+    /// The state of a member; one that is not in the table has been ejected.
+    pub fn state_of(&self, member: MemberId) -> MembershipState {
+        match self.members.iter().find(|(id, _)| *id == member) {
+            None => MembershipState::Ejected,
+            Some((_, true)) => MembershipState::Silent,
+            Some((_, false)) => MembershipState::Up,
+        }
     }
 
     /// Nobody is there to hold anything.

@@ -36,6 +36,10 @@ pub struct Votes {
     pub sampled: u64,
     /// Traces it was asked about and did not want.
     pub not_sampled: u64,
+    /// Spans of the traces it wanted.
+    pub spans_sampled: u64,
+    /// Spans of the others.
+    pub spans_not_sampled: u64,
 }
 
 // === impl Program ===
@@ -60,9 +64,11 @@ impl Program {
         for (n, (policy, votes)) in self.policies.iter().zip(&mut tally.0).enumerate() {
             if !policy.check.samples(id, facts) {
                 votes.not_sampled += 1;
+                votes.spans_not_sampled += u64::from(facts.spans());
                 continue;
             }
             votes.sampled += 1;
+            votes.spans_sampled += u64::from(facts.spans());
             first = first.or(u16::try_from(n).ok());
             if self.options.sample_on_first_match {
                 break;

@@ -159,8 +159,9 @@ impl Shard {
             }
         }
         self.counts.deduplicated += duplicates;
-        if trace.state == State::Waiting {
+        if trace.state == State::Waiting && !self.fresh.is_empty() {
             self.counts.late += self.fresh.len() as u64;
+            self.ages.late.record(trace.decided_for(now).as_secs_f64());
         }
         self.set_timer(now, role, trace_id, request, indexes);
         0
@@ -209,6 +210,9 @@ impl Shard {
         let mut fresh = std::mem::take(&mut self.fresh);
         if let Some(trace) = self.index.get_mut(&trace_id) {
             select_fresh(trace, request, indexes, self.settings.deduplicate, &mut fresh);
+        }
+        if let Some(trace) = self.index.get(&trace_id).filter(|_| !fresh.is_empty()) {
+            self.ages.late.record(trace.decided_for(now).as_secs_f64());
         }
         let hashes = fresh.len() as u64 * BYTES_PER_HASH as u64;
         let charged = self.charge(hashes);

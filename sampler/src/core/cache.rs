@@ -41,6 +41,11 @@ impl DecisionCache {
         }
     }
 
+    /// How many decisions are remembered: kept, not kept.
+    pub fn len(&self) -> [usize; 2] {
+        [&self.sampled, &self.not_sampled].map(|decisions| decisions.ids.len())
+    }
+
     /// What was decided about this trace: kept or not.
     pub fn get(&mut self, trace_id: &TraceId) -> Option<bool> {
         if self.sampled.ids.get(trace_id).is_some() {

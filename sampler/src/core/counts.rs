@@ -9,6 +9,8 @@
 
 use std::ops::AddAssign;
 
+use tailgate_common::telemetry::{Distribution, defs};
+
 /// Why a trace was decided before its time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Early {
@@ -103,6 +105,26 @@ pub struct Counts {
     pub followed_decision: [u64; 2],
     /// Traces, by [`Transition`].
     pub transitions: [u64; TRANSITIONS.len()],
+}
+
+/// How old things are in a shard, in seconds.
+#[derive(Debug)]
+pub struct Ages {
+    /// From the decision on a trace to spans that came late, once for each arrival.
+    pub late: Distribution,
+    /// From a trace's first span to its end.
+    pub removal: Distribution,
+}
+
+// === impl Ages ===
+
+impl Default for Ages {
+    fn default() -> Self {
+        Self {
+            late: Distribution::new(&defs::TAIL_LATE_SPAN_AGE),
+            removal: Distribution::new(&defs::TAIL_TRACE_REMOVAL_AGE),
+        }
+    }
 }
 
 // === impl Counts ===

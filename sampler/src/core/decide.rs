@@ -117,6 +117,7 @@ impl Shard {
         assert_eq!(trace.state, State::Pending, "a trace is decided once");
         assert_ne!(decision.outcome, Outcome::Stale, "a shard's program never changes");
         self.undecided -= 1;
+        trace.timer = tick_now(now);
         let sampled = decision.outcome == Outcome::Sampled;
         self.cache.put(trace_id, sampled);
         if sampled {
@@ -171,6 +172,7 @@ impl Shard {
             self.log.release(record);
         }
         let Some(trace) = self.index.get_mut(&trace_id) else { return };
+        self.ages.removal.record(now.since(trace.first_seen).as_secs_f64());
         trace.state = State::Decided { sampled };
         trace.last = None;
         trace.spans = 0;

@@ -22,13 +22,16 @@ use std::time::Duration;
 use bytes::Bytes;
 use hashbrown::HashMap;
 use tailgate_common::clock::Nanos;
+use tailgate_common::telemetry::QueueReadings;
 use tailgate_proto::TraceId;
 
 mod batch;
+mod flow;
 mod queue;
 
 use batch::marks;
 pub use batch::{Batch, Item, Kept, Loss, Reason};
+use flow::Flow;
 use queue::Queue;
 pub use queue::{QueueCounts, QueueLimits};
 
@@ -77,6 +80,7 @@ pub struct Outbox {
     lost: BTreeMap<Reason, u64>,
     hurried: bool,
     closed: bool,
+    flow: Flow,
 }
 
 /// Beside its bytes a trace costs about this much.
@@ -110,6 +114,7 @@ impl Outbox {
             lost: BTreeMap::new(),
             hurried: false,
             closed: false,
+            flow: Flow::default(),
         }
     }
 
@@ -126,6 +131,7 @@ impl Outbox {
         for queue in &mut self.queues {
             queue.put(id, now, charge, kept.spans as usize);
         }
+        self.flow.add(kept.spans as usize, kept.fragment.len());
         let pending = u64::MAX >> (MAX_EXPORTERS - self.queues.len());
         let Kept { trace_id, spans, fragment } = kept;
         let entry = Entry { spans, charge, fragment, trace_id, pending, losses: Vec::new() };
@@ -149,6 +155,7 @@ impl Outbox {
         if queue.next_fresh(limits, hurried)? > now {
             return None;
         }
+        let by_size = queue.has_enough(limits);
         let mut batch = Batch { exporter, items: Vec::new(), retries: 0 };
         let (mut bytes, mut spans) = (0, 0);
         while let Some((id, _)) = queue.fresh.front().copied() {
@@ -156,18 +163,21 @@ impl Outbox {
                 queue.fresh.pop_front();
                 continue;
             };
-            bytes += entry.fragment.len();
-            spans += entry.spans as usize;
-            let full = bytes > limits.bytes || spans > limits.spans;
+            let (more_bytes, more_spans) = (entry.fragment.len(), entry.spans as usize);
+            let full = bytes + more_bytes > limits.bytes || spans + more_spans > limits.spans;
             if !batch.items.is_empty() && (full || batch.items.len() >= limits.traces) {
                 break;
             }
+            bytes += more_bytes;
+            spans += more_spans;
             queue.fresh.pop_front();
             queue.fresh_spans -= entry.spans as usize;
             queue.fresh_bytes -= entry.charge;
             batch.items.push(entry.item(id));
         }
         queue.out += 1;
+        queue.flow.add(spans, bytes);
+        queue.flow.triggered(by_size);
         Some(batch)
     }
 
@@ -249,6 +259,15 @@ impl Outbox {
             capacity: self.queues.iter().map(|queue| queue.limits.bytes).max().unwrap_or(0),
             queues: self.queues.iter().map(|queue| queue.counts).collect(),
         }
+    }
+
+    /// What went through each queue.
+    pub fn flows(&self) -> Vec<QueueReadings> {
+        let flow = |queue: &Queue| QueueReadings {
+            in_flight: (queue.out + queue.retrying.len()) as u64,
+            ..self.flow.and_out(&queue.flow)
+        };
+        self.queues.iter().map(flow).collect()
     }
 
     fn finish(&mut self, exporter: usize, id: u64, losses: impl Iterator<Item = Loss>) {

@@ -15,7 +15,7 @@ use tailgate_policy::{Program, Tally};
 use tailgate_proto::{Scan, TraceId};
 
 use super::cache::DecisionCache;
-use super::counts::Counts;
+use super::counts::{Ages, Counts};
 use super::deputy::Held;
 use super::log::{Log, RecordRef};
 use super::outbox::Kept;
@@ -104,6 +104,7 @@ pub struct Shard {
     pub(super) forget: Wheel,
     pub(super) cache: DecisionCache,
     pub(super) counts: Counts,
+    pub(super) ages: Ages,
     /// Traces in state Pending, HeldFor or Offered.
     pub(super) undecided: usize,
     /// Kept traces that the exporters had no room for, oldest first.
@@ -158,6 +159,7 @@ impl Shard {
             wheel: Wheel::default(),
             forget: Wheel::default(),
             counts: Counts::default(),
+            ages: Ages::default(),
             undecided: 0,
             waiting: VecDeque::new(),
             held: Held::default(),
@@ -172,6 +174,16 @@ impl Shard {
     /// The counters.
     pub fn counts(&self) -> &Counts {
         &self.counts
+    }
+
+    /// How old late spans and removed traces were.
+    pub fn ages(&self) -> &Ages {
+        &self.ages
+    }
+
+    /// Remembered decisions: kept, not kept.
+    pub fn remembered(&self) -> [usize; 2] {
+        self.cache.len()
     }
 
     /// The policies' votes.

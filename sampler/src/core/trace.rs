@@ -22,12 +22,14 @@
 //! ## Decided => (gone)
 //! After a while the span hashes are forgotten, too; the decision cache still knows the decision.
 
+use std::time::Duration;
+
 use tailgate_common::clock::Nanos;
 use tailgate_policy::Facts;
 
 use super::log::RecordRef;
 use super::seen::Seen;
-use super::wheel::Tick;
+use super::wheel::{TICK_NANOS, Tick};
 
 /// A member of the fleet, as an index into the shell's list of names. Never reused.
 pub type MemberId = u16;
@@ -57,7 +59,7 @@ pub struct Trace {
     pub state: State,
     /// When its first span came, here or at a member that handed it over.
     pub first_seen: Nanos,
-    /// When its timer fires; timers set for another tick are stale.
+    /// When its timer fires; timers set for another tick are stale. From the decision on, when that was.
     pub timer: Tick,
     /// Its last record; the others hang on it.
     pub last: Option<RecordRef>,
@@ -69,4 +71,13 @@ pub struct Trace {
     pub facts: Facts,
     /// Hashes of its spans.
     pub seen: Seen,
+}
+
+// === impl Trace ===
+
+impl Trace {
+    /// How long ago it was decided, to a tick; of no meaning before.
+    pub fn decided_for(&self, now: Nanos) -> Duration {
+        Duration::from_nanos(now.0.saturating_sub(self.timer * TICK_NANOS))
+    }
 }

@@ -122,11 +122,14 @@ impl<E: Exporter> Lane<E> {
         let mut failures = 0;
         let mut mark = None;
         let rest = loop {
+            let began = self.shared.clock.now();
             let attempt = tokio::select! {
                 biased;
                 attempt = self.exporter.attempt(&mut job) => attempt,
                 () = self.shared.abort.cancelled() => break Reason::SHUTDOWN,
             };
+            let took = self.shared.clock.now().since(began);
+            self.state().attempts.record(took.as_secs_f64() * 1e3);
             let Attempt::Again { retry_after, why, paced } = attempt else {
                 break Reason::INTERNAL;
             };

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use tailgate_common::clock::Clock;
+use tailgate_common::telemetry::{Distribution, QueueReadings, Reading, defs};
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -58,6 +59,8 @@ pub(super) struct LaneState {
     pub(super) limits: BatchLimits,
     pub(super) wake: Notify,
     pub(super) failing: Mutex<Failing>,
+    /// Milliseconds of each attempt to send a batch.
+    pub(super) attempts: Distribution,
 }
 
 #[derive(Debug, Default)]
@@ -106,6 +109,7 @@ impl Builder {
             limits: spec.limits,
             wake: Notify::new(),
             failing: Mutex::default(),
+            attempts: Distribution::new(&defs::RPC_CLIENT_DURATION),
         };
         let shared = Arc::new(Shared {
             outbox: Mutex::new(Outbox::new(&self.queues)),
@@ -146,6 +150,13 @@ impl Exports {
     /// What became of all spans, as one snapshot. `queues` are in the order of [`Exports::names`].
     pub fn counts(&self) -> OutboxCounts {
         self.shared.outbox.lock().counts()
+    }
+
+    /// What went through each queue, and how many milliseconds each attempt to send took, in the same order.
+    pub fn flows(&self) -> Vec<(QueueReadings, Reading)> {
+        let flows = self.shared.outbox.lock().flows();
+        let attempts = self.shared.lanes.iter().map(|lane| lane.attempts.read());
+        flows.into_iter().zip(attempts).collect()
     }
 
     /// The exporters' names.

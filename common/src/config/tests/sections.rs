@@ -64,10 +64,7 @@ fn server_tls(min_version: TlsVersion) -> ServerTls {
 #[test]
 fn everything_given() {
     let (shared, notes) = document(WHOLE).unwrap_or_else(|e| panic!("{e}"));
-    assert_eq!(
-        notes,
-        ["tailgate.admin.endpoint: accepted, has no effect yet: nothing listens there"]
-    );
+    assert_eq!(notes, [""; 0]);
     assert_eq!(shared.receivers.len(), 1);
     assert_eq!(shared.receivers[0].id.to_string(), "otlp/in");
     let receiver = &shared.receivers[0].config;
@@ -121,8 +118,9 @@ fn everything_else_given() {
     assert_eq!(shared.health_check, Some(health));
     assert_eq!(shared.memory_limiter.map(|m| m.limit_bytes), Some(100 << 20));
     let telemetry = &shared.telemetry;
-    assert_eq!(telemetry.logs, Logs { level: LogLevel::Warn, encoding: LogEncoding::Json });
-    assert_eq!(telemetry.metrics.address, "[::1]:9999");
+    let (logs, readers) = (&telemetry.logs, &telemetry.metrics.readers);
+    assert_eq!((logs.level, logs.encoding), (LogLevel::Warn, LogEncoding::Json));
+    assert_eq!((readers.len(), readers[0].address.as_str()), (1, "[::1]:9999"));
     assert_eq!(telemetry.metrics.level, MetricsLevel::Detailed);
     assert_eq!(
         telemetry.resource,
@@ -149,7 +147,8 @@ fn everything_else_given() {
                     },
                 }),
             }),
-            admin_endpoint: "localhost:1".into(),
+            admin: Some(Admin { endpoint: "localhost:1".into(), required: true }),
+            naming: MetricsNaming::Collector,
             shutdown_timeout: Duration::from_secs(5),
             eject_after: Duration::from_secs(60),
         }
@@ -170,12 +169,13 @@ fn defaults() {
     assert_eq!(http.traces_url_path, "/v1/traces");
     let health = shared.health_check.unwrap();
     assert_eq!((health.endpoint.as_str(), health.path.as_str()), ("localhost:13133", "/"));
-    assert_eq!(shared.telemetry.metrics.address, "localhost:8888");
+    assert_eq!(shared.telemetry.metrics.readers[0].address, "localhost:8888");
     assert_eq!(shared.telemetry.metrics.level, MetricsLevel::Normal);
     assert_eq!(shared.telemetry.logs.level, LogLevel::Info);
     let tailgate = shared.tailgate;
     assert!(!tailgate.instance.is_empty() && tailgate.members.is_empty());
-    assert_eq!((tailgate.internal, tailgate.admin_endpoint.as_str()), (None, "localhost:55679"));
+    let admin = Admin { endpoint: "localhost:55679".into(), required: false };
+    assert_eq!((tailgate.internal, tailgate.admin), (None, Some(admin)));
     assert_eq!(tailgate.shutdown_timeout, Duration::from_secs(25));
     assert_eq!(tailgate.eject_after, Duration::from_secs(30));
 }

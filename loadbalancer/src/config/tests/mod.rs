@@ -29,7 +29,7 @@ fn a_collectors_load_balancer() {
     let (config, notes) = parse(text, &env).unwrap_or_else(|e| panic!("{e}"));
     let grpc = config.shared.receivers[0].config.grpc.as_ref().unwrap();
     assert_eq!(grpc.endpoint, "127.0.0.1:34317");
-    assert_eq!(config.shared.telemetry.metrics.address, "127.0.0.1:8887");
+    assert_eq!(config.shared.telemetry.metrics.readers[0].address, "127.0.0.1:8887");
     let exporter = config.exporter.config;
     assert_eq!(exporter.routing_key, RoutingKey::TraceId);
     assert_eq!(exporter.backends, ["127.0.0.1:24317", "127.0.0.1:24318"]);

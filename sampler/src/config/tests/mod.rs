@@ -65,7 +65,7 @@ fn a_collectors_sampler() {
     assert_eq!((grpc.endpoint.as_str(), grpc.max_recv_msg_bytes), ("127.0.0.1:24317", 64 << 20));
     let limiter = shared.memory_limiter.unwrap();
     assert_eq!((limiter.limit_bytes >> 20, limiter.spike_bytes >> 20), (9000, 500));
-    assert_eq!(shared.telemetry.metrics.address, "127.0.0.1:8888");
+    assert_eq!(shared.telemetry.metrics.readers[0].address, "127.0.0.1:8888");
     let sampling = config.tail_sampling.unwrap().config;
     assert_eq!(sampling.decision_wait, Duration::from_secs(10));
     assert_eq!(sampling.num_traces, 2_000_000);

@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use tailgate_common::clock::Nanos;
 use tailgate_common::config::Sizer;
 
+use super::flow::Flow;
 use super::{Batch, BatchLimits};
 
 /// How much one exporter may have.
@@ -46,6 +47,7 @@ pub(super) struct Queue {
     pub retrying: Vec<(Nanos, Batch)>,
     pub out: usize,
     pub counts: QueueCounts,
+    pub flow: Flow,
 }
 
 // === impl QueueCounts ===
@@ -82,6 +84,7 @@ impl Queue {
             retrying: Vec::new(),
             out: 0,
             counts: QueueCounts { capacity, size, ..QueueCounts::default() },
+            flow: Flow::default(),
         }
     }
 
@@ -106,15 +109,22 @@ impl Queue {
         Some(self.retrying.remove(at).1)
     }
 
+    pub fn has_enough(&self, limits: &BatchLimits) -> bool {
+        self.fresh_spans >= limits.enough_spans
+            || self.fresh_bytes >= limits.enough_bytes
+            || self.fresh.len() >= limits.traces
+    }
+
     /// When a fresh batch may be cut: never, at once, or after lingering.
     pub fn next_fresh(&self, limits: &BatchLimits, hurried: bool) -> Option<Nanos> {
         let (_, queued_at) = self.fresh.front()?;
         if self.out + self.retrying.len() >= self.limits.batches {
             return None;
         }
-        let enough = self.fresh_spans >= limits.enough_spans
-            || self.fresh_bytes >= limits.enough_bytes
-            || self.fresh.len() >= limits.traces;
-        Some(if enough || hurried { Nanos::ZERO } else { *queued_at + limits.linger })
+        Some(if self.has_enough(limits) || hurried {
+            Nanos::ZERO
+        } else {
+            *queued_at + limits.linger
+        })
     }
 }

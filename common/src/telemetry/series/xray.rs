@@ -1,9 +1,7 @@
 //! The series of an X-Ray exporter.
 
-use metrics::{Counter, Gauge};
-
-use super::metrics::{DistributionSeries, Metrics};
-use super::names::defs;
+use super::super::metrics::{Counter, DistributionSeries, Gauge, Metrics};
+use super::super::names::defs;
 
 /// One exporter to X-Ray. Rates are documents a second.
 #[derive(Clone)]
