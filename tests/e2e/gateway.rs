@@ -10,7 +10,7 @@ use tailgate_testkit::sink::{Received, Sink};
 use tailgate_testkit::traffic::{SERVICES, Traffic};
 
 /// Loads the node and waits until all of it is decided and out.
-async fn load(node: &Node) -> Report {
+pub async fn load(node: &Node) -> Report {
     let traffic = Traffic::new(shape(1)).unwrap();
     let report = load::run(traffic, Config::new(node.grpc())).await.unwrap();
     assert_eq!((report.acked_spans, report.failed_attempts), (shape(1).spans(), 0));

@@ -9,6 +9,7 @@ mod config;
 mod demo;
 mod fleet;
 mod gateway;
+mod otlp_http;
 mod python;
 mod raw;
 mod receive;
