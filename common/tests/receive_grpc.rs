@@ -331,3 +331,37 @@ async fn old_connections_are_replaced_without_a_failure() {
         client.export(sample(1_000)).await.unwrap();
     }
 }
+
+#[tokio::test]
+async fn what_is_no_grpc_request_is_refused() {
+    let rig = rig().await;
+    let request = |kind: &str| {
+        let mut request = grpc_request(EXPORT, "", framed(false, b"x"));
+        request.headers_mut().insert("content-type", kind.parse().unwrap());
+        request
+    };
+    for (kind, status) in [
+        ("application/grpc+proto", 200),
+        ("application/grpc;charset=utf-8", 200),
+        ("application/grpc-web", 415),
+        ("application/grpcx", 415),
+        ("application/json", 415),
+    ] {
+        assert_eq!(send(rig.addr(), true, request(kind)).await.status, status, "{kind}");
+    }
+    let mut get = request("application/grpc");
+    *get.method_mut() = http::Method::GET;
+    let answer = send(rig.addr(), true, get).await;
+    assert_eq!((answer.status, answer.grpc().0), (405, 13));
+    let mut old = request("application/grpc");
+    old.headers_mut().insert("host", "localhost".parse().unwrap());
+    assert_eq!(send(rig.addr(), false, old).await.status, 505);
+    assert_eq!(rig.got(), 2);
+    // An encoding that is not named is none.
+    for (encoding, compressed, code) in
+        [("", true, 13), ("identity", true, 13), ("identity", false, 0)]
+    {
+        let body = framed(compressed, b"x");
+        assert_eq!(grpc(rig.addr(), encoding, body).await.grpc().0, code, "{encoding}");
+    }
+}

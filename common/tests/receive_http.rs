@@ -232,3 +232,22 @@ async fn read_head(socket: &mut TcpStream) -> String {
     socket.read_exact(&mut body).await.unwrap();
     head
 }
+
+#[tokio::test]
+async fn http_1_1_needs_one_host() {
+    let rig = rig().await;
+    for (version, hosts, status) in [
+        ("1.1", "", "400"),
+        ("1.1", "host: x\r\nhost: y\r\n", "400"),
+        ("1.1", "host: x\r\n", "200"),
+        ("1.1", "host:\r\n", "200"),
+        ("1.0", "", "200"),
+    ] {
+        let mut socket = TcpStream::connect(rig.addr()).await.unwrap();
+        let head = format!("POST /v1/traces HTTP/{version}\r\n{hosts}{}: {}\r\n", PROTO.0, PROTO.1);
+        let request = format!("{head}content-length: 1\r\n\r\nx");
+        socket.write_all(request.as_bytes()).await.unwrap();
+        let answer = read_head(&mut socket).await;
+        assert_eq!(answer.split(' ').nth(1), Some(status), "{version} {hosts}");
+    }
+}

@@ -1,6 +1,7 @@
 //! Certificates, and a way for clients that speak no TLS to servers that do.
 
-use rcgen::{BasicConstraints, Certificate, CertificateParams, IsCa, Issuer, KeyPair};
+use rcgen::{BasicConstraints, Certificate, CertificateParams, DnType, IsCa, Issuer, KeyPair};
+use rcgen::{ExtendedKeyUsagePurpose, KeyUsagePurpose};
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, RootCertStore};
 use std::net::SocketAddr;
@@ -28,6 +29,9 @@ impl Authority {
         let key = KeyPair::generate().unwrap();
         let mut params = CertificateParams::new(Vec::new()).unwrap();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        // Clients tell it from what it signs by this.
+        params.distinguished_name.push(DnType::CommonName, "authority of the tests");
+        params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::DigitalSignature];
         let certificate = params.self_signed(&key).unwrap();
         Authority { issuer: Issuer::new(params, key), certificate }
     }
@@ -40,7 +44,10 @@ impl Authority {
     /// A certificate for 127.0.0.1 and its key, PEM.
     pub fn identity(&self) -> (String, String) {
         let key = KeyPair::generate().unwrap();
-        let params = CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap();
+        let mut params = CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap();
+        params.use_authority_key_identifier_extension = true;
+        params.extended_key_usages =
+            vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
         (params.signed_by(&key, &self.issuer).unwrap().pem(), key.serialize_pem())
     }
 

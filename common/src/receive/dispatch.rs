@@ -5,7 +5,7 @@ use super::settings::{HttpServes, Serves, Shared};
 use super::{Cors, Ingest, grpc, http as otlp_http};
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
-use http::{HeaderValue, Request, Response, StatusCode};
+use http::{HeaderValue, Request, Response, StatusCode, Version};
 use hyper::body::Incoming;
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -18,6 +18,10 @@ pub(super) async fn dispatch<I: Ingest>(
 ) -> Result<Response<ReplyBody>, Infallible> {
     let in_flight = shared.stats.request();
     let mut response = match (&shared.settings.serves, is_grpc(&request)) {
+        // Its trailers would be lost.
+        (Serves::Grpc, true) if request.version() < Version::HTTP_2 => {
+            plain(StatusCode::HTTP_VERSION_NOT_SUPPORTED, "gRPC needs HTTP/2\n".to_owned())
+        }
         (Serves::Grpc, true) => grpc::handle(&shared, request).await,
         (Serves::Http(serves), false) => over_http(&shared, serves, request).await,
         (Serves::Grpc, false) => wrong_port("OTLP/gRPC", "HTTP", 4318),
@@ -59,15 +63,21 @@ async fn over_http<I: Ingest>(
     response
 }
 
+/// Whether the content type is gRPC's, by the protocol's grammar: `application/grpc`, perhaps with
+/// `+` and a format, or parameters. gRPC-Web is another protocol.
 fn is_grpc(request: &Request<Incoming>) -> bool {
     let kind = request.headers().get(CONTENT_TYPE).map_or(&b""[..], HeaderValue::as_bytes);
-    kind.starts_with(b"application/grpc")
+    matches!(kind.strip_prefix(b"application/grpc"), Some([] | [b'+' | b';', ..]))
 }
 
 fn wrong_port(this: &str, other: &str, port: u16) -> Response<ReplyBody> {
     let text = format!("this port takes {this}; OTLP over {other} usually has port {port}\n");
+    plain(StatusCode::UNSUPPORTED_MEDIA_TYPE, text)
+}
+
+fn plain(status: StatusCode, text: String) -> Response<ReplyBody> {
     let mut response = Response::new(ReplyBody::new(Bytes::from(text), None));
-    *response.status_mut() = StatusCode::UNSUPPORTED_MEDIA_TYPE;
+    *response.status_mut() = status;
     let plain = HeaderValue::from_static("text/plain; charset=utf-8");
     response.headers_mut().insert(CONTENT_TYPE, plain);
     response

@@ -15,7 +15,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderName};
-use http::{HeaderMap, HeaderValue, Request, Response};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use std::time::{Duration, Instant};
 
@@ -40,6 +40,12 @@ pub(super) async fn handle<I: Ingest>(
     shared: &Shared<I>,
     request: Request<Incoming>,
 ) -> Response<ReplyBody> {
+    if request.method() != Method::POST {
+        let message = format!("{} is not a gRPC request; use POST", request.method());
+        let mut response = refused(&Refusal::new(Code::Internal, message));
+        *response.status_mut() = StatusCode::METHOD_NOT_ALLOWED;
+        return response;
+    }
     if matches!(request.uri().path(), health::CHECK | health::WATCH) {
         let answer = health::handle(shared, request).await;
         return answer.unwrap_or_else(|refusal| refused(&refusal));
@@ -112,7 +118,12 @@ async fn receive<I>(
     let encoding = encoding(request.headers())?;
     let body = shared.body(request.into_body());
     let (compressed, packed, mut permit) = message(shared, body).await?;
-    if !compressed || encoding == Encoding::Identity || packed.is_empty() {
+    // By gRPC's "Compression" document.
+    if compressed && encoding == Encoding::Identity {
+        let message = "a compressed message, but grpc-encoding does not say how".to_owned();
+        return Err(Refusal::new(Code::Internal, message));
+    }
+    if !compressed || packed.is_empty() {
         return Ok((packed, permit));
     }
     let bytes = unpack(encoding, &packed, shared.settings.max_recv_msg_size, &mut permit)?;
@@ -145,7 +156,8 @@ async fn message<I>(
 }
 
 fn encoding(headers: &HeaderMap) -> Result<Encoding, Refusal> {
-    let Some(name) = headers.get(GRPC_ENCODING) else { return Ok(Encoding::Identity) };
+    let name = headers.get(GRPC_ENCODING).filter(|name| !name.is_empty());
+    let Some(name) = name else { return Ok(Encoding::Identity) };
     Encoding::of_grpc(name.as_bytes()).ok_or_else(|| {
         let name: String = String::from_utf8_lossy(name.as_bytes()).chars().take(32).collect();
         let message = format!("grpc-encoding {name} is not known here; use gzip, snappy or zstd");

@@ -11,7 +11,9 @@ use super::settings::{HttpServes, Shared};
 use super::{Ingest, Signal, Transport, status};
 use crate::limit::Permit;
 use bytes::Bytes;
-use http::header::{ALLOW, CONTENT_ENCODING, CONTENT_TYPE, EXPECT, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::header::{
+    ALLOW, CONTENT_ENCODING, CONTENT_TYPE, EXPECT, HOST, RETRY_AFTER, WWW_AUTHENTICATE,
+};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version};
 use hyper::body::Incoming;
@@ -88,6 +90,11 @@ fn check<I>(
     serves: &HttpServes,
     head: &Parts,
 ) -> Result<(Form, Encoding), Refused> {
+    // RFC 9112, section 3.2.
+    if head.version == Version::HTTP_11 && head.headers.get_all(HOST).iter().count() != 1 {
+        let text = "HTTP/1.1 needs one host header".to_owned();
+        return Err(Refused::NotOtlp(StatusCode::BAD_REQUEST, text));
+    }
     let path = head.uri.path();
     if path != serves.traces_path {
         let Some(signal) = serves.signal(path) else {

@@ -78,6 +78,8 @@ pub enum Keep {
     Memory,
     /// Every span's ids, in memory and appended to this file before the answer.
     File(PathBuf),
+    /// Every span's ids and all requests as they were, decompressed, in memory.
+    Bodies,
     /// Numbers only, for benches.
     Counts,
 }
@@ -163,6 +165,11 @@ impl Sink {
     /// What was received so far.
     pub fn received(&self) -> Received {
         self.shared.store.lock().received()
+    }
+
+    /// The requests so far, decompressed, if it keeps them.
+    pub fn bodies(&self) -> Vec<Vec<u8>> {
+        self.shared.store.lock().bodies()
     }
 
     /// Requests that came, by how they were compressed.

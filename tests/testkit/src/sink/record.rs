@@ -20,6 +20,7 @@ pub(super) struct Store {
     received: Received,
     file: Option<File>,
     counts_only: bool,
+    bodies: Option<Vec<Vec<u8>>>,
 }
 
 // === impl Received ===
@@ -90,7 +91,9 @@ impl Store {
             _ => None,
         };
         let counts_only = matches!(keep, Keep::Counts);
-        Ok(Store { stats: Stats::default(), received: Received::default(), file, counts_only })
+        let bodies = matches!(keep, Keep::Bodies).then(Vec::new);
+        let (stats, received) = (Stats::default(), Received::default());
+        Ok(Store { stats, received, file, counts_only, bodies })
     }
 
     pub(super) fn stats(&self) -> Stats {
@@ -99,6 +102,10 @@ impl Store {
 
     pub(super) fn received(&self) -> Received {
         self.received.clone()
+    }
+
+    pub(super) fn bodies(&self) -> Vec<Vec<u8>> {
+        self.bodies.clone().unwrap_or_default()
     }
 
     /// Records a request; all of it or, when it is malformed, nothing.
@@ -117,6 +124,9 @@ impl Store {
             file.write_all(&bytes)?;
         }
         self.received.extend(keys);
+        if let Some(bodies) = &mut self.bodies {
+            bodies.push(request.to_vec());
+        }
         self.stats.requests += 1;
         self.stats.spans += spans;
         self.stats.bytes += request.len() as u64;
