@@ -26,21 +26,8 @@ const CONNECT_WITHIN: Duration = Duration::from_secs(3);
 pub fn run(source: &cli::Config) -> Result<ExitCode, Failure> {
     let (config, notes) = LoadBalancerConfig::from_input(&source.input()?)?;
     process::print_notes(&notes);
-    check(&config)?;
     let runtime = process::runtime()?;
     Ok(runtime.block_on(serve(config))?)
-}
-
-/// What `validate` checks beyond the file's text.
-pub fn check(config: &LoadBalancerConfig) -> Result<(), Failure> {
-    let peers = !config.shared.tailgate.members.is_empty();
-    if peers && config.exporter.config.routing_key == RoutingKey::Service {
-        let error = anyhow::anyhow!(
-            "routing_key service is for plain OTLP backends: tailgate.members own traces"
-        );
-        return Err(error.into());
-    }
-    Ok(())
 }
 
 async fn serve(config: LoadBalancerConfig) -> anyhow::Result<ExitCode> {

@@ -57,14 +57,6 @@ pub fn run(source: &cli::Config) -> Result<ExitCode, Failure> {
     Ok(runtime.block_on(serve(config))?)
 }
 
-/// What `validate` checks beyond the file's text: that the policies compile.
-pub fn check(config: &SamplerConfig) -> Result<(), Failure> {
-    if let Some(sampling) = &config.tail_sampling {
-        program(&sampling.config)?;
-    }
-    Ok(())
-}
-
 async fn serve(config: SamplerConfig) -> anyhow::Result<ExitCode> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let shared = &config.shared;

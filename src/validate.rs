@@ -1,43 +1,51 @@
-//! `tailgate validate`: what the configuration says, or all that is wrong with it.
+//! `tailgate validate`: what becomes of each component of a configuration, or all that is wrong.
 
 use std::process::ExitCode;
 
-use tailgate_common::config::{Document, Tier, detect_tiers};
+use tailgate_common::config::{ConfigErrors, Document, Note, Tier, detect_tiers};
 use tailgate_loadbalancer::config::LoadBalancerConfig;
 use tailgate_sampler::config::SamplerConfig;
 
 use crate::cli;
-use crate::process::{self, Failure};
+use crate::process::{self, EXIT_CONFIG, Failure};
 
 /// Reads it as each tier it is for.
 pub fn run(source: &cli::Config) -> Result<ExitCode, Failure> {
-    // Both tiers find the same faults in the frame.
-    let tiers = match Document::read(&source.input()?) {
-        Some(document) => detect_tiers(&document),
-        None => vec![Tier::Sampler],
-    };
     let name = source.config.join(" + ");
+    let input = source.input()?;
+    let document = Document::read(&input);
+    let tiers = document.as_ref().map_or_else(|| vec![Tier::Sampler], detect_tiers);
+    let mut faults: Option<ConfigErrors> = None;
     for tier in tiers {
-        // Each reads its own copy: what one has to say is not said by the other.
-        let input = source.input()?;
-        let notes = match tier {
-            Tier::LoadBalancer => {
-                let (config, notes) = LoadBalancerConfig::from_input(&input)?;
-                crate::loadbalancer::check(&config)?;
-                notes
+        let lines = document.as_ref().map_or_else(Vec::new, |document| document.answers(tier));
+        lines.iter().for_each(|line| println!("{line}"));
+        match read(source, tier)? {
+            Ok(notes) => {
+                let more: Vec<Note> = notes.into_iter().filter(|n| !lines.contains(n)).collect();
+                process::print_notes(&more);
+                println!("{name}: a valid configuration of a {}", tier.name());
             }
-            Tier::Sampler => {
-                let (config, notes) = SamplerConfig::from_input(&input)?;
-                crate::sampler::check(&config)?;
-                notes
-            }
-        };
-        process::print_notes(&notes);
-        let what = match tier {
-            Tier::LoadBalancer => "load balancer",
-            Tier::Sampler => "sampler",
-        };
-        println!("{name}: a valid configuration of a {what}");
+            // Both tiers find the same faults in what they share.
+            Err(errors) => match &mut faults {
+                Some(faults) => faults.add(errors),
+                None => faults = Some(errors),
+            },
+        }
     }
-    Ok(ExitCode::SUCCESS)
+    let Some(faults) = faults else { return Ok(ExitCode::SUCCESS) };
+    let number = match faults.0.len() {
+        1 => "1 error".to_owned(),
+        n => format!("{n} errors"),
+    };
+    eprintln!("{faults}{name}: {number}");
+    Ok(ExitCode::from(EXIT_CONFIG))
+}
+
+/// What one tier has to say. Each reads its own copy: notes of one are not those of the other.
+fn read(source: &cli::Config, tier: Tier) -> Result<Result<Vec<Note>, ConfigErrors>, Failure> {
+    let input = source.input()?;
+    Ok(match tier {
+        Tier::LoadBalancer => LoadBalancerConfig::from_input(&input).map(|(_, notes)| notes),
+        Tier::Sampler => SamplerConfig::from_input(&input).map(|(_, notes)| notes),
+    })
 }

@@ -4,10 +4,8 @@ use std::fmt;
 
 use super::error::Diag;
 use super::item::Item;
-use super::known::{self, Answer};
 use super::reader::Reader;
 use super::source::Mark;
-use super::suggest;
 
 /// `type` or `type/name`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -55,7 +53,6 @@ pub struct Component<'a> {
     diag: &'a Diag,
 }
 
-const NOT_USED: &str = "not used here: no traces pipeline of this tier has it";
 /// Longest type, as in the collector.
 const MAX_KIND: usize = 63;
 const MAX_NAME: usize = 1024;
@@ -113,6 +110,10 @@ impl fmt::Display for ComponentId {
 // === impl Section ===
 
 impl Section {
+    /// All of them, in the order of a file.
+    pub const ALL: [Self; 5] =
+        [Self::Receivers, Self::Processors, Self::Exporters, Self::Connectors, Self::Extensions];
+
     /// The section's key.
     pub fn name(self) -> &'static str {
         match self {
@@ -133,45 +134,18 @@ impl<'a> Component<'a> {
         self.item.map()
     }
 
+    /// Path of its key, such as `exporters.otlp/2`.
+    pub fn path(&self) -> &str {
+        &self.item.path
+    }
+
     /// Adds an error at its key.
-    pub fn key_error(&self, what: &str, help: &str) {
+    pub(super) fn key_error(&self, what: &str, help: &str) {
         self.diag.key_error(self.mark, format!("{}: {what}", self.item.path), help);
     }
 
     /// Adds a note.
-    pub fn note(&self, text: &str) {
+    pub(super) fn note(&self, text: &str) {
         self.diag.note(self.item.path.clone(), text);
-    }
-
-    /// Answers for a component that the tier does not read: a note if it is not needed or not
-    /// `used` by the tier's pipelines, else an error that says what to do.
-    pub fn unsupported(&self, used: bool) {
-        let kind = self.id.kind.as_str();
-        match known::answer(self.section, kind) {
-            Answer::NotNeeded(why) => self.note(&format!("accepted, not needed: {why}")),
-            Answer::Unknown => self.unknown(used),
-            _ if !used => self.note(NOT_USED),
-            Answer::Agent(help) => self.key_error(&format!("{kind} is not supported"), help),
-            Answer::NotYet(help) => self.key_error(&format!("{kind} is not supported yet"), help),
-            Answer::Tier(help) => {
-                self.key_error(&format!("{kind} does not belong to this tier"), help);
-            }
-        }
-    }
-
-    /// A slip of the pen is an error wherever it is; a component of somebody's own only where it
-    /// is used.
-    fn unknown(&self, used: bool) {
-        let kind = self.id.kind.as_str();
-        let names = known::names(self.section);
-        let help = match suggest::nearest(kind, names.iter().copied()) {
-            Some(near) => format!("did you mean {near:?}?"),
-            None if !used => return self.note(NOT_USED),
-            None => {
-                let (here, section) = (known::supported(self), self.section.name());
-                format!("{section} here: {here}; otherwise, {}", known::remedy(self.section))
-            }
-        };
-        self.key_error(&format!("{kind:?} is not known"), &help);
     }
 }

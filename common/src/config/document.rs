@@ -1,9 +1,13 @@
 //! The top level of a configuration: components by section, and the pipelines that join them.
 
+use std::cell::Cell;
+
 use super::component::{self, Component, ComponentId, Reference, Section};
 use super::error::Diag;
 use super::input::Input;
 use super::item::Item;
+use super::known::{self, Answer};
+use super::pipeline::{self, Pipeline, Tier};
 use super::reader::Reader;
 use super::source::Mark;
 use super::suggest;
@@ -22,41 +26,21 @@ pub struct Document<'a> {
     pub extensions: Vec<Component<'a>>,
     /// `service.extensions`.
     pub active: Vec<Reference>,
-    /// `service.pipelines`, those of traces.
+    /// `service.pipelines`, those of traces that lead to an exporter.
     pub pipelines: Vec<Pipeline>,
+    /// The other pipelines, and why they are not run.
+    pub(super) others: Vec<(Pipeline, String)>,
     /// `service.telemetry`.
     pub telemetry: Telemetry,
     /// `tailgate`.
     pub tailgate: Tailgate,
     /// Where `tailgate.instance` is.
     pub instance: Mark,
+    /// Whether a reference is to nothing: any component may be the one that was meant.
+    pub(super) dangling: Cell<bool>,
     connectors: Vec<Component<'a>>,
     mark: Mark,
     diag: &'a Diag,
-}
-
-/// One traces pipeline.
-#[derive(Clone, Debug)]
-pub struct Pipeline {
-    /// `traces` or `traces/name`.
-    pub id: ComponentId,
-    /// Where its key is.
-    pub mark: Mark,
-    /// Receivers in the order of the file; at least one.
-    pub receivers: Vec<Reference>,
-    /// Processors in the order of the file.
-    pub processors: Vec<Reference>,
-    /// Exporters in the order of the file; at least one.
-    pub exporters: Vec<Reference>,
-}
-
-/// What a configuration is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Tier {
-    /// Tier 1.
-    LoadBalancer,
-    /// Tier 2.
-    Sampler,
 }
 
 const SIGNALS: [&str; 4] = ["traces", "metrics", "logs", "profiles"];
@@ -71,31 +55,6 @@ pub fn detect_tiers(document: &Document<'_>) -> Vec<Tier> {
     if found.is_empty() { vec![Tier::Sampler] } else { found }
 }
 
-// === impl Tier ===
-
-impl Tier {
-    /// The command that runs it.
-    pub fn command(self) -> &'static str {
-        match self {
-            Self::LoadBalancer => "loadbalancer",
-            Self::Sampler => "sampler",
-        }
-    }
-}
-
-// === impl Pipeline ===
-
-impl Pipeline {
-    /// The tier it is for: a load balancer's pipeline exports to `load_balancing`.
-    pub fn tier(&self) -> Tier {
-        let balances = |r: &Reference| component::is_load_balancing(&r.id.kind);
-        match self.exporters.iter().any(balances) {
-            true => Tier::LoadBalancer,
-            false => Tier::Sampler,
-        }
-    }
-}
-
 // === impl Document ===
 
 impl<'a> Document<'a> {
@@ -108,7 +67,7 @@ impl<'a> Document<'a> {
         let exporters = section(Section::Exporters);
         let extensions = section(Section::Extensions);
         let connectors = section(Section::Connectors);
-        if !r.has("service") {
+        if !r.has("service") && !wrapped(&r) {
             r.error("service", "is missing", "add service: {pipelines: {traces: ...}}");
         }
         let service = r.map_or_empty("service");
@@ -123,54 +82,31 @@ impl<'a> Document<'a> {
             extensions,
             active,
             pipelines: Vec::new(),
+            others: Vec::new(),
             telemetry,
             tailgate: Tailgate::read(&tailgate),
             instance: tailgate.mark_of("instance"),
+            dangling: Cell::new(false),
             connectors,
             mark,
             diag: r.diag(),
         };
-        document.pipelines = document.read_pipelines(&service);
+        (document.pipelines, document.others) = document.read_pipelines(&service);
         document.check(&document.active, Section::Extensions);
-        for connector in &document.connectors {
-            connector.unsupported(document.uses(connector));
-        }
         Some(document)
     }
 
-    /// What `tier` has to do: its traces pipelines as one. They may differ in their receivers only;
-    /// anything else is an error, as is none. The other tier's pipelines are noted.
+    /// What `tier` has to do: its traces pipelines as one; an error if there are none, or if they
+    /// cannot be one. The other tier's pipelines are noted.
     pub fn pipeline(&self, tier: Tier) -> Option<Pipeline> {
         let (own, others): (Vec<_>, Vec<_>) = self.pipelines.iter().partition(|p| p.tier() == tier);
-        let Some((first, more)) = own.split_first() else {
+        if own.is_empty() {
             self.no_pipeline(tier, others.first());
-            return None;
-        };
-        for other in &others {
-            let text = format!("not run here: it is for `tailgate {}`", other.tier().command());
-            self.diag.note(format!("service.pipelines.{}", other.id), &text);
         }
-        let mut whole = Pipeline::clone(first);
-        for next in more {
-            let ids = |list: &[Reference]| list.iter().map(|r| r.id.clone()).collect::<Vec<_>>();
-            let same = ids(&next.exporters) == ids(&first.exporters)
-                && ids(&next.processors) == ids(&first.processors);
-            if !same {
-                let what = format!(
-                    "service.pipelines.{}: differs from {} in more than its receivers",
-                    next.id, first.id
-                );
-                let help = format!(
-                    "run one `tailgate {}` for each, or give both the same processors and exporters",
-                    tier.command()
-                );
-                self.diag.error(next.mark, what, &help);
-            }
-            let new = |r: &&Reference| !whole.receivers.iter().any(|have| have.id == r.id);
-            let new: Vec<_> = next.receivers.iter().filter(new).cloned().collect();
-            whole.receivers.extend(new);
+        for (path, why) in self.not_run(tier) {
+            self.diag.note(path, why);
         }
-        Some(whole)
+        pipeline::join(&own, self.diag)
     }
 
     fn no_pipeline(&self, tier: Tier, other: Option<&&Pipeline>) {
@@ -195,34 +131,12 @@ impl<'a> Document<'a> {
         }
     }
 
-    /// Whether one of `tier`'s own traces pipelines refers to the component.
-    pub fn used_by(&self, tier: Tier, component: &Component<'_>) -> bool {
-        self.uses_in(component, &|p: &Pipeline| p.tier() == tier)
-    }
-
-    /// Whether a traces pipeline or `service.extensions` refers to the component.
-    pub fn uses(&self, component: &Component<'_>) -> bool {
-        self.uses_in(component, &|_| true)
-    }
-
-    fn uses_in(&self, component: &Component<'_>, which: &dyn Fn(&Pipeline) -> bool) -> bool {
-        let named = |list: &[Reference]| list.iter().any(|r| r.id == component.id);
-        let mut pipelines = self.pipelines.iter().filter(|p| which(p));
-        match component.section {
-            Section::Extensions => named(&self.active),
-            Section::Receivers => pipelines.any(|p| named(&p.receivers)),
-            Section::Processors => pipelines.any(|p| named(&p.processors)),
-            Section::Exporters => pipelines.any(|p| named(&p.exporters)),
-            Section::Connectors => pipelines.any(|p| named(&p.receivers) || named(&p.exporters)),
-        }
-    }
-
     /// Where errors and notes go.
     pub fn diag(&self) -> &'a Diag {
         self.diag
     }
 
-    fn section(&self, section: Section) -> &[Component<'a>] {
+    pub(super) fn section(&self, section: Section) -> &[Component<'a>] {
         match section {
             Section::Receivers => &self.receivers,
             Section::Processors => &self.processors,
@@ -232,18 +146,48 @@ impl<'a> Document<'a> {
         }
     }
 
-    fn read_pipelines(&self, service: &Reader<'_>) -> Vec<Pipeline> {
+    fn read_pipelines(&self, service: &Reader<'_>) -> (Vec<Pipeline>, Vec<(Pipeline, String)>) {
+        let (mut run, mut others) = (Vec::new(), Vec::new());
         let Some(pipelines) = service.map("pipelines") else {
             if !service.has("pipelines") {
                 service.error("pipelines", "is missing", "add pipelines: {traces: ...}");
             }
-            return Vec::new();
+            return (run, others);
         };
-        let entries = pipelines.entries();
-        entries.iter().filter_map(|(key, mark, item)| self.pipeline_of(key, *mark, item)).collect()
+        for (key, mark, item) in pipelines.entries() {
+            let Some((mut pipeline, other)) = self.pipeline_of(key, mark, &item) else { continue };
+            if let Some(why) = other.or_else(|| self.leads_nowhere(&pipeline)) {
+                others.push((pipeline, why));
+                continue;
+            }
+            let looks = |r: &Reference| self.looks_on(&r.id);
+            pipeline.lookers = pipeline.exporters.extract_if(.., |r| looks(r)).collect();
+            run.push(pipeline);
+        }
+        (run, others)
     }
 
-    fn pipeline_of(&self, key: &str, mark: Mark, item: &Item<'_>) -> Option<Pipeline> {
+    /// Whether it is a connector that makes something else out of spans.
+    fn looks_on(&self, id: &ComponentId) -> bool {
+        let answer = known::answer(Tier::Sampler, Section::Connectors, &id.kind);
+        self.connectors.iter().any(|c| c.id == *id) && matches!(answer, Some(Answer::LeftOut(_)))
+    }
+
+    fn leads_nowhere(&self, pipeline: &Pipeline) -> Option<String> {
+        let nowhere = pipeline.exporters.iter().all(|r| self.looks_on(&r.id));
+        let names: Vec<String> = pipeline.exporters.iter().map(|r| r.id.to_string()).collect();
+        (nowhere && !names.is_empty()).then(|| {
+            format!("not run here, it only leads to {}: keep it in your agent", names.join(", "))
+        })
+    }
+
+    /// A pipeline, and why it is not run if it is not one of traces.
+    fn pipeline_of(
+        &self,
+        key: &str,
+        mark: Mark,
+        item: &Item<'_>,
+    ) -> Option<(Pipeline, Option<String>)> {
         let fail = |what: &str, help: &str| {
             self.diag.key_error(mark, format!("{}: {what}", item.path), help);
         };
@@ -251,23 +195,18 @@ impl<'a> Document<'a> {
             fail("is no name of a pipeline", "write traces or traces/name");
             return None;
         };
-        match id.kind.as_str() {
-            "traces" => {}
-            "metrics" | "logs" | "profiles" => {
-                let text = format!(
-                    "not run here, only traces are: keep it in your agent or collector ({} that are \
-                     sent here are answered \"unimplemented\")",
-                    id.kind
-                );
-                self.diag.note(item.path.clone(), &text);
-                return None;
-            }
+        let other = match id.kind.as_str() {
+            "traces" => None,
+            kind @ ("metrics" | "logs" | "profiles") => Some(format!(
+                "not run here, only traces are: keep it in your agent or collector ({kind} that \
+                 are sent here are answered \"unimplemented\")"
+            )),
             kind => {
                 let near = suggest::nearest(kind, SIGNALS).unwrap_or("traces");
                 fail("is no kind of pipeline", &format!("did you mean {near:?}?"));
                 return None;
             }
-        }
+        };
         let r = item.map()?;
         let pipeline = Pipeline {
             id,
@@ -275,17 +214,18 @@ impl<'a> Document<'a> {
             receivers: references(&r, "receivers"),
             processors: references(&r, "processors"),
             exporters: references(&r, "exporters"),
+            lookers: Vec::new(),
         };
-        if pipeline.receivers.is_empty() {
+        if pipeline.receivers.is_empty() && other.is_none() {
             r.error("receivers", "a pipeline needs a receiver", "write receivers: [otlp]");
         }
-        if pipeline.exporters.is_empty() {
+        if pipeline.exporters.is_empty() && other.is_none() {
             r.error("exporters", "a pipeline needs an exporter", "write exporters: [otlp_grpc]");
         }
         self.check(&pipeline.receivers, Section::Receivers);
         self.check(&pipeline.processors, Section::Processors);
         self.check(&pipeline.exporters, Section::Exporters);
-        Some(pipeline)
+        Some((pipeline, other))
     }
 
     /// Each reference is to a component that is defined, and the only one to it.
@@ -299,6 +239,7 @@ impl<'a> Document<'a> {
             if references[..i].iter().any(|r| r.id == *id) {
                 fail(format!("\"{id}\" is listed twice"), "keep one of them".to_owned());
             } else if !defined.iter().chain(&self.connectors).any(|c| c.id == *id) {
+                self.dangling.set(true);
                 let names: Vec<String> = defined.iter().map(|c| c.id.to_string()).collect();
                 let near = suggest::nearest(&id.to_string(), names.iter().map(String::as_str));
                 let help = match near {
@@ -322,4 +263,23 @@ fn references(r: &Reader<'_>, key: &'static str) -> Vec<Reference> {
         }
     }
     found
+}
+
+/// Files in which a configuration is wrapped: those of Kubernetes, and values of Helm charts.
+fn wrapped(r: &Reader<'_>) -> bool {
+    let (what, help) = if r.has_other("apiVersion") && r.has_other("kind") {
+        let help = "give --config the collector's configuration alone: what is below spec.config \
+                    of an OpenTelemetryCollector, or the text below data of a ConfigMap";
+        ("apiVersion", help)
+    } else if r.has_other("config") {
+        (
+            "config",
+            "give --config what is below config alone: this looks like values of a Helm chart",
+        )
+    } else {
+        return false;
+    };
+    r.error(what, "a configuration wrapped in something else", help);
+    r.ignore_rest();
+    true
 }

@@ -22,6 +22,18 @@ pub fn parse(text: &str) -> Option<Duration> {
     Some(Duration::from_nanos(total as u64))
 }
 
+/// A duration as it is written: in the largest unit that leaves a whole number.
+pub(super) fn show(duration: Duration) -> String {
+    let nanos = duration.as_nanos();
+    let units = [("h", 3_600_000_000_000), ("m", 60_000_000_000), ("s", 1_000_000_000)];
+    let small = [("ms", 1_000_000), ("us", 1_000), ("ns", 1)];
+    let unit = units.into_iter().chain(small).find(|(_, scale)| nanos % scale == 0);
+    match unit {
+        Some((unit, scale)) if nanos > 0 => format!("{}{unit}", nanos / scale),
+        _ => "0".to_owned(),
+    }
+}
+
 /// One number with its unit, in nanoseconds, and what follows.
 fn part(text: &str) -> Option<(u128, &str)> {
     let digits = text.find(|c: char| !c.is_ascii_digit())?;

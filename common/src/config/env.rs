@@ -84,6 +84,7 @@ impl Expander<'_> {
     fn text(&mut self, mut text: String, mark: Mark, path: &str) -> Option<Part> {
         for _ in 0..MAX_ROUNDS {
             let Some((start, end)) = next_uri(&text) else {
+                self.note_plain(&text, path);
                 return Some(Part::Text(text.replace("$$", "$")));
             };
             let value = self.lookup(&text[start..end], mark, path)?;
@@ -105,6 +106,19 @@ impl Expander<'_> {
         let message = format!("{path}: a variable that names itself");
         self.diag.error(mark, message, "break the circle of ${...}");
         None
+    }
+
+    /// `$NAME`, which collectors before v0.105 expanded. Its text is not shown: it may be the end
+    /// of a secret.
+    fn note_plain(&self, text: &str, path: &str) {
+        let rest = text.replace("$$", "");
+        let named = |(_, after): (&str, &str)| {
+            after.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+        };
+        if rest.split_once('$').is_some_and(named) {
+            let note = "a `$` without braces is taken as it is: write ${env:NAME} for a variable";
+            self.diag.note(path, note);
+        }
     }
 
     fn lookup(&self, uri: &str, mark: Mark, path: &str) -> Option<String> {

@@ -1,6 +1,7 @@
 //! What is wrong with a configuration, all of it at once, and what is worth saying about it.
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::fmt;
 
 use super::source::{Mark, Source};
@@ -33,11 +34,35 @@ pub struct Note {
     pub text: String,
 }
 
+/// A key that was asked for, whether the file has it or not.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Asked {
+    /// What is done with it.
+    pub usage: Usage,
+    /// Its default, if that is one value.
+    pub default: Option<String>,
+}
+
+/// What is done with a key.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Usage {
+    /// It is read.
+    #[default]
+    Read,
+    /// It is a mapping with keys of its own.
+    Block,
+    /// It is taken and does nothing; why.
+    Accepted(String),
+    /// It is an error; what to do.
+    Refused(String),
+}
+
 /// Collects errors and notes while a configuration is read.
 pub struct Diag {
     sources: Vec<Source>,
     errors: RefCell<Vec<ConfigError>>,
     notes: RefCell<Vec<Note>>,
+    asked: RefCell<BTreeMap<String, Asked>>,
 }
 
 /// Errors kept; a file that has more is not a collector's configuration.
@@ -69,6 +94,13 @@ impl fmt::Display for ConfigErrors {
 }
 
 impl ConfigErrors {
+    /// Adds those of `others` that are not there yet.
+    pub fn add(&mut self, others: Self) {
+        let new: Vec<_> = others.0.into_iter().filter(|e| !self.0.contains(e)).collect();
+        self.0.extend(new);
+        self.0.sort_by_key(|e| (e.mark.source, e.mark.line, e.mark.col));
+    }
+
     /// An error about a file as a whole, such as one that cannot be opened.
     pub fn whole(file: &str, message: String, help: &str) -> Self {
         Self(vec![ConfigError {
@@ -94,7 +126,12 @@ impl fmt::Display for Note {
 impl Diag {
     /// A collector over `sources`, to which marks refer by index.
     pub fn new(sources: Vec<Source>) -> Self {
-        Self { sources, errors: RefCell::default(), notes: RefCell::default() }
+        Self {
+            sources,
+            errors: RefCell::default(),
+            notes: RefCell::default(),
+            asked: RefCell::default(),
+        }
     }
 
     /// Adds an error at a value.
@@ -114,6 +151,25 @@ impl Diag {
         if !notes.contains(&note) {
             notes.push(note);
         }
+    }
+
+    /// Every key that was asked for, by its path: what docs/CONFIGURATION.md is checked against.
+    pub fn asked(&self) -> BTreeMap<String, Asked> {
+        self.asked.borrow().clone()
+    }
+
+    /// Remembers what is done with the key at `path`.
+    pub(super) fn ask(&self, path: String, usage: Usage) {
+        let mut asked = self.asked.borrow_mut();
+        let have = asked.entry(path).or_default();
+        if have.usage == Usage::Read {
+            have.usage = usage;
+        }
+    }
+
+    /// Remembers the default of the key at `path`.
+    pub(super) fn ask_default(&self, path: String, default: String) {
+        self.asked.borrow_mut().entry(path).or_default().default = Some(default);
     }
 
     /// The source a mark is in.

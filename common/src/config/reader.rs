@@ -4,8 +4,10 @@
 use std::cell::{Cell, RefCell};
 use std::time::Duration;
 
-use super::error::Diag;
+use super::duration;
+use super::error::{Diag, Usage};
 use super::item::Item;
+use super::moved;
 use super::secret::Secret;
 use super::source::Mark;
 use super::suggest;
@@ -48,6 +50,11 @@ impl<'a> Reader<'a> {
         self.entry(key).is_some()
     }
 
+    /// Whether a key is there that does not belong here, for saying so.
+    pub(super) fn has_other(&self, key: &str) -> bool {
+        self.entries.iter().any(|e| e.key == key)
+    }
+
     /// The value of a key, if it has one.
     pub fn take(&self, key: &'static str) -> Option<Item<'a>> {
         let entry = self.entry(key)?;
@@ -57,6 +64,7 @@ impl<'a> Reader<'a> {
 
     /// Text, or `default`.
     pub fn string_or(&self, key: &'static str, default: &str) -> String {
+        self.default(key, || default.to_owned());
         self.take(key).and_then(|i| i.string()).unwrap_or_else(|| default.to_owned())
     }
 
@@ -76,11 +84,13 @@ impl<'a> Reader<'a> {
 
     /// `true` or `false`, or `default`.
     pub fn bool_or(&self, key: &'static str, default: bool) -> bool {
+        self.default(key, || default.to_string());
         self.typed(key).and_then(|i| i.boolean()).unwrap_or(default)
     }
 
     /// A whole number from `min` up, or `default`.
     pub fn int_or(&self, key: &'static str, default: i64, min: i64) -> i64 {
+        self.default(key, || default.to_string());
         self.typed(key).and_then(|i| i.integer(min, i64::MAX)).unwrap_or(default)
     }
 
@@ -91,11 +101,13 @@ impl<'a> Reader<'a> {
 
     /// A number of zero or more, or `default`.
     pub fn number_or(&self, key: &'static str, default: f64) -> f64 {
+        self.default(key, || default.to_string());
         self.typed(key).and_then(|i| i.number(0.0, f64::MAX)).unwrap_or(default)
     }
 
     /// A duration, or `default`.
     pub fn duration_or(&self, key: &'static str, default: Duration) -> Duration {
+        self.default(key, || duration::show(default));
         self.typed(key).and_then(|i| i.duration()).unwrap_or(default)
     }
 
@@ -111,6 +123,7 @@ impl<'a> Reader<'a> {
 
     /// A mapping, if the key is there; nothing as its value counts as an empty mapping.
     pub fn map(&self, key: &'static str) -> Option<Reader<'a>> {
+        self.diag.ask(self.path_of(key), Usage::Block);
         let entry = self.entry(key)?;
         self.item(entry).map()
     }
@@ -130,6 +143,7 @@ impl<'a> Reader<'a> {
     /// Takes keys of which nothing is needed, whatever they hold, and says so if they are there.
     pub fn accept(&self, keys: &[&'static str], why: &str) {
         for key in keys {
+            self.diag.ask(self.path_of(key), Usage::Accepted(why.to_owned()));
             if self.has(key) {
                 self.diag.note(self.path_of(key), format!("accepted, {why}"));
             }
@@ -139,6 +153,7 @@ impl<'a> Reader<'a> {
     /// Takes keys that are known and cannot be obeyed.
     pub fn refuse(&self, keys: &[&'static str], help: &str) {
         for key in keys {
+            self.diag.ask(self.path_of(key), Usage::Refused(help.to_owned()));
             if let Some(entry) = self.entry(key) {
                 let message = format!("{}: is not supported yet", self.path_of(key));
                 self.diag.key_error(entry.mark, message, help);
@@ -191,10 +206,15 @@ impl<'a> Reader<'a> {
     fn entry(&self, key: &'static str) -> Option<&'a Entry> {
         if !self.asked.borrow().contains(&key) {
             self.asked.borrow_mut().push(key);
+            self.diag.ask(self.path_of(key), Usage::Read);
         }
         let index = self.entries.iter().position(|e| e.key == key)?;
         self.taken[index].set(true);
         Some(&self.entries[index])
+    }
+
+    fn default(&self, key: &'static str, text: impl FnOnce() -> String) {
+        self.diag.ask_default(self.path_of(key), text());
     }
 
     fn item(&self, entry: &'a Entry) -> Item<'a> {
@@ -211,13 +231,17 @@ impl<'a> Reader<'a> {
 
     fn unknown(&self, entry: &Entry) {
         let asked = self.asked.borrow();
+        let path = self.path_of(&entry.key);
+        if let Some(help) = moved::remedy(&entry.key, &asked) {
+            return self.diag.key_error(entry.mark, format!("{path}: has no place here"), help);
+        }
         let help = match suggest::nearest(&entry.key, asked.iter().copied()) {
             Some(near) => format!("did you mean {near:?}?"),
             None if asked.is_empty() => "no keys belong here".to_owned(),
             None if asked.len() <= LISTED => format!("known keys: {}", asked.join(", ")),
             None => format!("known keys: {}, ...", asked[..LISTED].join(", ")),
         };
-        self.diag.key_error(entry.mark, format!("{}: unknown key", self.path_of(&entry.key)), help);
+        self.diag.key_error(entry.mark, format!("{path}: unknown key"), help);
     }
 }
 

@@ -1,10 +1,11 @@
 //! The parts that both tiers read the same way.
 
 use super::auth::{self, Authenticator};
-use super::component::{Component, ComponentId, Reference};
-use super::document::{Document, Pipeline, Tier};
+use super::component::{Component, ComponentId, Reference, Section};
+use super::document::Document;
 use super::health::HealthCheck;
 use super::memory::MemoryLimiter;
+use super::pipeline::{Pipeline, Tier};
 use super::receiver::OtlpReceiver;
 use super::tailgate::Tailgate;
 use super::telemetry::Telemetry;
@@ -38,39 +39,34 @@ pub struct Shared {
 // === impl Shared ===
 
 impl Shared {
-    /// Reads receivers, extensions and the processors that are not a tier's own; `own` reads one
-    /// of those and says whether it was.
+    /// Reads receivers, extensions and the processors that are not a tier's own, which `own` reads.
     pub fn read<'a>(
         document: &Document<'a>,
         tier: Tier,
         pipeline: Option<&Pipeline>,
-        mut own: impl FnMut(&Component<'a>) -> bool,
+        mut own: impl FnMut(&Component<'a>),
     ) -> Self {
         let members = !document.tailgate.members.is_empty();
-        let mut receivers = Vec::new();
-        for component in &document.receivers {
-            match component.id.kind.as_str() {
-                "otlp" => receivers.extend(named(component, |r| OtlpReceiver::read(r, members))),
-                _ => component.unsupported(document.used_by(tier, component)),
-            }
-        }
+        let receivers = document.wanted(tier, Section::Receivers).into_iter();
+        let receivers: Vec<_> =
+            receivers.filter_map(|c| named(c, |r| OtlpReceiver::read(r, members))).collect();
         let mut limiters = Vec::new();
-        for component in &document.processors {
+        for component in document.wanted(tier, Section::Processors) {
             match component.id.kind.as_str() {
                 "memory_limiter" => limiters.extend(named(component, MemoryLimiter::read)),
-                _ if own(component) => {}
-                _ => component.unsupported(document.used_by(tier, component)),
+                _ => own(component),
             }
         }
+        document.wanted(tier, Section::Connectors);
         let mut health = Vec::new();
-        let mut authenticators = Vec::new();
-        for component in &document.extensions {
-            match component.id.kind.as_str() {
-                "health_check" => health.extend(named(component, HealthCheck::read)),
-                kind if auth::is_read(kind) => authenticators.extend(auth::read(component)),
-                _ => component.unsupported(document.uses(component)),
+        for component in document.wanted(tier, Section::Extensions) {
+            if component.id.kind == "health_check" {
+                health.extend(named(component, HealthCheck::read));
             }
         }
+        // Those that are not in service as well: who refers to one is told so.
+        let authenticators = document.extensions.iter().filter(|e| auth::is_read(&e.id.kind));
+        let authenticators: Vec<_> = authenticators.filter_map(auth::read).collect();
         for receiver in &receivers {
             let grpc = receiver.config.grpc.as_ref().and_then(|grpc| grpc.auth.as_ref());
             let http = receiver.config.http.as_ref().and_then(|http| http.auth.as_ref());

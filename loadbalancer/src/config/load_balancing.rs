@@ -40,18 +40,24 @@ impl LoadBalancing {
         }
         otlp.accept(&["endpoint"], "not needed: the resolver gives the endpoints");
         Self {
-            routing_key: routing_key(r),
+            routing_key: routing_key(r, members),
             client: OtlpClient::read_without_endpoint(&otlp),
             backends: backends(r, members),
         }
     }
 }
 
-fn routing_key(r: &Reader<'_>) -> RoutingKey {
+fn routing_key(r: &Reader<'_>, members: bool) -> RoutingKey {
     let Some(item) = r.take("routing_key") else { return RoutingKey::TraceId };
     match item.string().unwrap_or_default().as_str() {
         "" | "traceID" => RoutingKey::TraceId,
-        "service" => RoutingKey::Service,
+        "service" => {
+            if members {
+                let what = "is for plain OTLP backends, and tailgate.members own traces";
+                item.error(what, "leave it out: traces are routed by their id");
+            }
+            RoutingKey::Service
+        }
         text => {
             let what = match text {
                 "attributes" => "routing by attributes is not supported yet".to_owned(),

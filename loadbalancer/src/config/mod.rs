@@ -5,7 +5,7 @@ mod load_balancing;
 mod tests;
 
 use tailgate_common::config::{
-    ConfigErrors, Document, Input, Named, Note, Shared, Tier, in_order, is_load_balancing, named,
+    ConfigErrors, Document, Input, Named, Note, Section, Shared, Tier, in_order, named,
 };
 
 pub use load_balancing::{LoadBalancing, RoutingKey};
@@ -31,16 +31,12 @@ impl LoadBalancerConfig {
     fn from_document(document: &Document<'_>) -> Option<Self> {
         let tier = Tier::LoadBalancer;
         let pipeline = document.pipeline(tier);
-        let shared = Shared::read(document, tier, pipeline.as_ref(), |_| false);
+        let shared = Shared::read(document, tier, pipeline.as_ref(), |_| {});
         // With members by name, the table is made of them and no resolver is needed.
         let members = !document.tailgate.members.is_empty();
-        let mut found = Vec::new();
-        for component in &document.exporters {
-            match is_load_balancing(&component.id.kind) {
-                true => found.extend(named(component, |r| LoadBalancing::read(r, members))),
-                false => component.unsupported(document.used_by(tier, component)),
-            }
-        }
+        let found = document.wanted(tier, Section::Exporters).into_iter();
+        let found: Vec<_> =
+            found.filter_map(|c| named(c, |r| LoadBalancing::read(r, members))).collect();
         let pipeline = pipeline?;
         for auth in found.iter().filter_map(|f| f.config.client.auth.as_ref()) {
             auth.check(document, false, &shared.authenticators);

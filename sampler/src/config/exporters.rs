@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use tailgate_common::config::{
-    AuthRef, Document, Named, OtlpClient, OtlpHttpClient, Reader, Tier, named,
+    AuthRef, Document, Named, OtlpClient, OtlpHttpClient, Reader, Section, Tier, named,
 };
 
 use super::xray::AwsXray;
@@ -55,10 +55,10 @@ pub enum Verbosity {
     Detailed,
 }
 
-/// All exporters of the document, used or not.
+/// The exporters that the pipelines have.
 pub(super) fn read(document: &Document<'_>) -> Vec<Named<Exporter>> {
     let mut found = Vec::new();
-    for component in &document.exporters {
+    for component in document.wanted(Tier::Sampler, Section::Exporters) {
         let read: fn(&Reader<'_>) -> Exporter = match component.id.kind.as_str() {
             "awsxray" => |r| Exporter::AwsXray(Box::new(AwsXray::read(r))),
             "otlp_grpc" | "otlp" => |r| Exporter::Otlp(Box::new(OtlpClient::read(r))),
@@ -66,10 +66,7 @@ pub(super) fn read(document: &Document<'_>) -> Vec<Named<Exporter>> {
             "file" => |r| Exporter::File(FileExporter::read(r)),
             "debug" => |r| Exporter::Debug(DebugExporter::read(r)),
             "nop" => |_| Exporter::Nop,
-            _ => {
-                component.unsupported(document.used_by(Tier::Sampler, component));
-                continue;
-            }
+            _ => continue,
         };
         found.extend(named(component, read));
     }

@@ -40,11 +40,7 @@ impl SamplerConfig {
         let pipeline = document.pipeline(tier);
         let mut samplers = Vec::new();
         let shared = Shared::read(document, tier, pipeline.as_ref(), |component| {
-            let mine = component.id.kind == "tail_sampling";
-            if mine {
-                samplers.extend(named(component, TailSampling::read));
-            }
-            mine
+            samplers.extend(named(component, TailSampling::read));
         });
         let exporters = exporters::read(document);
         for exporter in &exporters {

@@ -110,11 +110,7 @@ fn components() {
     ] {
         if want.is_empty() {
             let (_, notes) = document(&format!("{OK}{text}")).expect(text);
-            assert_eq!(
-                notes,
-                ["processors.k8sattributes: not used here: no traces pipeline \
-                of this tier has it"]
-            );
+            assert_eq!(notes, ["processors.k8sattributes: not used: no pipeline has it"]);
         } else {
             assert_eq!(with(text), want, "{text}");
         }
@@ -157,8 +153,8 @@ fn pipelines() {
         (
             "traces: {receivers: [otlp, zipkin], processors: [resource], exporters: [nop]}",
             vec![
-                "f.yaml:1:42: receivers.zipkin: zipkin is not supported",
-                "f.yaml:2:23: processors.resource: resource is not supported",
+                "f.yaml:1:42: receivers.zipkin: zipkin is not supported here",
+                "f.yaml:2:23: processors.resource: resource is not supported here",
             ],
         ),
         (
@@ -173,13 +169,13 @@ fn pipelines() {
     assert_eq!(
         notes,
         [
-            "receivers.zipkin: not used here: no traces pipeline of this tier has it",
+            "receivers.zipkin: not used: no pipeline has it",
             "processors.batch: accepted, not needed: requests are put together by the sending \
             queue",
-            "processors.resource: not used here: no traces pipeline of this tier has it",
+            "processors.resource: not used: no pipeline has it",
             "processors.batch/2: accepted, not needed: requests are put together by the sending \
             queue",
-            "exporters.awsemf: not used here: no traces pipeline of this tier has it",
+            "exporters.awsemf: not used: no pipeline has it",
         ]
     );
 }

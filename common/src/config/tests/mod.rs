@@ -38,11 +38,8 @@ fn document(text: &str) -> Result<(Shared, Vec<String>), String> {
     let input = Input::parse("f.yaml", text, &unset).map_err(|e| e.to_string())?;
     let shared = Document::read(&input).map(|document| {
         let pipeline = document.pipeline(Tier::Sampler);
-        let shared = Shared::read(&document, Tier::Sampler, pipeline.as_ref(), |_| false);
-        let exporters = &document.exporters;
-        exporters.iter().filter(|c| c.id.kind != "nop").for_each(|c| {
-            c.unsupported(document.uses(c));
-        });
+        let shared = Shared::read(&document, Tier::Sampler, pipeline.as_ref(), |_| {});
+        document.wanted(Tier::Sampler, Section::Exporters);
         shared
     });
     let (shared, notes) = input.finish(shared).map_err(|e| e.to_string())?;

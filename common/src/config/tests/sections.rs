@@ -275,9 +275,11 @@ const BAD_KEYS: &[(&str, &str, &str)] = &[
 #[test]
 fn bad_shared_keys() {
     let file = |receiver: &str, rest: &str| {
+        let active = if rest.starts_with("extensions") { "health_check" } else { "" };
         format!(
             "receivers: {{otlp: {receiver}}}\nexporters: {{nop: }}\n\
-             service: {{pipelines: {{traces: {{receivers: [otlp], exporters: [nop]}}}}}}\n{rest}\n"
+             service: {{extensions: [{active}], pipelines: \
+             {{traces: {{receivers: [otlp], exporters: [nop]}}}}}}\n{rest}\n"
         )
     };
     for (receiver, rest, want) in BAD_KEYS {

@@ -63,6 +63,9 @@ fn backends_and_members() {
 #[test]
 fn errors() {
     const STATIC: &str = "resolver: {static: {hostnames: [a]}}";
+    let members = "tailgate: {members: [{name: a, endpoint: b:1}], internal: {secret: s}}";
+    let errors = balancing("{routing_key: service}", members).unwrap_err();
+    assert!(errors.contains("tailgate.members own traces"), "{errors}");
     for (block, want) in [
         ("{}", "f.yaml:1:28: exporters.loadbalancing.resolver.static: no resolver is given"),
         (
@@ -120,22 +123,27 @@ fn a_pipeline_has_one_load_balancing_exporter() {
     let file = |exporters: &str, processors: &str| {
         format!(
             "receivers: {{otlp: {{protocols: {{grpc: }}}}}}\nprocessors: {{tail_sampling: }}\n\
-             exporters: {{load_balancing: {{resolver: {{static: {{hostnames: [a]}}}}}}, nop: }}\n\
+             exporters: {{load_balancing: &a {{resolver: {{static: {{hostnames: [a]}}}}}}, \
+             load_balancing/2: *a, nop: , file: {{path: f}}}}\n\
              service: {{pipelines: {{traces: {{receivers: [otlp], processors: [{processors}], \
              exporters: [{exporters}]}}}}}}\n"
         )
     };
     let fail = |exporters, processors| parse(&file(exporters, processors), &|_| None).unwrap_err();
-    let error = fail("load_balancing, nop", "");
-    assert!(error.contains("exporters.nop: nop does not belong to this tier"), "{error}");
+    let error = fail("load_balancing, file", "");
+    assert!(error.contains("put it into the samplers' file"), "{error}");
     let error = fail("load_balancing", "tail_sampling");
-    assert!(error.contains("start this file with `tailgate sampler`"), "{error}");
-    let (_, notes) = parse(&file("load_balancing", ""), &|_| None).unwrap();
+    assert!(error.contains("a load balancer does not sample"), "{error}");
+    let error = fail("load_balancing, load_balancing/2", "");
+    assert!(error.contains("exports to 2 load_balancing exporters"), "{error}");
+    let (_, notes) = parse(&file("load_balancing, nop", ""), &|_| None).unwrap();
     assert_eq!(
         notes,
         [
-            "processors.tail_sampling: not used here: no traces pipeline of this tier has it",
-            "exporters.nop: not used here: no traces pipeline of this tier has it",
+            "processors.tail_sampling: not used: no pipeline has it",
+            "exporters.load_balancing/2: not used: no pipeline has it",
+            "exporters.nop: left out: a load balancer does not log spans; the samplers do",
+            "exporters.file: not used: no pipeline has it",
         ]
     );
 }

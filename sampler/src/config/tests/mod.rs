@@ -349,7 +349,7 @@ fn bad_exporters() {
             "{}",
             "f.yaml:3:23: service.pipelines.traces: is not for `tailgate sampler`",
         ),
-        ("datadog", "{}", "f.yaml:1:13: exporters.datadog: datadog is not supported"),
+        ("datadog", "{}", "f.yaml:1:13: exporters.datadog: datadog is not supported here"),
     ] {
         let errors = exporting(id, block).expect_err(id);
         assert_eq!(heads(&errors), [want], "{errors}");
