@@ -35,7 +35,7 @@ pub fn credentials(
     let credentials = match &authenticator.config {
         bearer @ Authenticator::Bearer { .. } => tokens(bearer).map(Credentials::Bearer),
         Authenticator::BasicClient { username, password } => {
-            Ok(Credentials::basic(username, password.expose()))
+            Credentials::basic(username, password, DEFAULT_INTERVAL).map_err(|e| anyhow!(e))
         }
         Authenticator::BasicServer { .. } => bail!("extension {id} has no credentials"),
     };

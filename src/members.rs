@@ -12,9 +12,10 @@ use tailgate_common::net::Listener;
 use tailgate_common::net::tls::{client_config, server_config};
 use tailgate_common::ownership::Table;
 use tailgate_common::peer::{
-    ClientOptions, Identity, PeerClient, PeerServer, PeerService, Plain, Role, ServerOptions,
-    SharedDigest, SharedSecret, TlsTo,
+    ClientOptions, Identity, PeerClient, PeerServer, PeerService, Plain, RefusedPeers, Role,
+    ServerOptions, SharedDigest, SharedSecret, TlsTo,
 };
+use tailgate_common::reload::DEFAULT_INTERVAL;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -22,14 +23,15 @@ use tokio_util::sync::CancellationToken;
 pub fn identity(tailgate: &Tailgate, role: Role) -> anyhow::Result<Identity> {
     let names: Vec<&str> = tailgate.members.iter().map(|member| member.name.as_str()).collect();
     let secret = match tailgate.internal.as_ref().and_then(|internal| internal.secret.as_ref()) {
-        Some(source) => source.read().context("tailgate.internal.secret_file")?,
+        Some(source) => SharedSecret::from_source(source, DEFAULT_INTERVAL)
+            .context("tailgate.internal.secret")?,
         // Then mutual TLS shows who is who; the configuration has one or the other.
-        None => tailgate_common::config::Secret::new(""),
+        None => SharedSecret::none(),
     };
     Ok(Identity {
         role,
         name: tailgate.instance.as_str().into(),
-        secret: SharedSecret::new(secret.expose()),
+        secret,
         digest: SharedDigest::new(Table::new(&names).digest()),
     })
 }
@@ -67,12 +69,14 @@ pub async fn serve<P: PeerService>(
     identity: Identity,
     service: P,
     budget: &ByteBudget,
+    refused: Arc<RefusedPeers>,
     stop: CancellationToken,
 ) -> anyhow::Result<JoinHandle<()>> {
     let listener = Listener::bind(&internal.endpoint).await?;
     // Hand-off must find room when new spans have taken theirs.
     let give_back = ByteBudget::new(budget.limit() / 4);
     let options = ServerOptions::new(identity, budget.clone(), give_back);
+    let options = ServerOptions { refused, ..options };
     Ok(match &internal.tls {
         None => tokio::spawn(PeerServer::new(listener, Plain, service, options).run(stop)),
         Some(tls) => {

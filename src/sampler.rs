@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use tailgate_common::clock::{Clock, SystemClock};
 use tailgate_common::config::{Shared, total_memory};
 use tailgate_common::limit::ByteBudget;
-use tailgate_common::peer::Role;
+use tailgate_common::peer::{RefusedPeers, Role};
 use tailgate_common::receive::Gate;
 use tailgate_policy::{Options, Program};
 use tailgate_sampler::config::{SamplerConfig, TailSampling};
@@ -93,7 +93,9 @@ async fn serve(config: SamplerConfig) -> anyhow::Result<ExitCode> {
             let stop = stop_peers.clone();
             // A budget of their own: slow clients must not keep load balancers out.
             let budget = ByteBudget::new(memory.incoming);
-            Some(members::serve(internal, identity, node.clone(), &budget, stop).await?)
+            let refused = Arc::<RefusedPeers>::default();
+            observed.watch_refused(refused.clone());
+            Some(members::serve(internal, identity, node.clone(), &budget, refused, stop).await?)
         }
         None => None,
     };

@@ -112,10 +112,12 @@ impl<T: Send + Sync + 'static> Reloaded<T> {
             seen: Mutex::new(seen),
             failures: AtomicU64::new(0),
         });
-        let weak: Weak<Inner<T>> = Arc::downgrade(&inner);
-        let mut all = ALL.lock();
-        all.retain(|one| one.strong_count() > 0);
-        all.push(weak);
+        if !inner.files.is_empty() || expiry.is_some() {
+            let weak: Weak<Inner<T>> = Arc::downgrade(&inner);
+            let mut all = ALL.lock();
+            all.retain(|one| one.strong_count() > 0);
+            all.push(weak);
+        }
         Ok(Self(inner))
     }
 

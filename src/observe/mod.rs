@@ -15,9 +15,11 @@ use tailgate_common::config::{
 };
 use tailgate_common::limit::ByteBudget;
 use tailgate_common::net::tls::server_config;
+use tailgate_common::peer::RefusedPeers;
 use tailgate_common::telemetry::{
     Allocator, COLLECTOR, Form, Health, HealthServer, Latch, Level, LogSettings, Metrics, Naming,
     PROMETHEUS, init_logs, label_name, serve_health, serve_metrics, watch_files, watch_process,
+    watch_refused,
 };
 use tailgate_loadbalancer::LoadBalancer;
 use tailgate_loadbalancer::config::LoadBalancerConfig;
@@ -122,6 +124,11 @@ impl Observed {
     pub fn ready(&self) {
         *self.starting.lock() = None;
         tracing::info!("ready");
+    }
+
+    /// Shows who was turned away from the internal port.
+    pub fn watch_refused(&self, refused: Arc<RefusedPeers>) {
+        watch_refused(&self.metrics, refused);
     }
 
     /// The signal to stop has come.

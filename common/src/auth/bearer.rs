@@ -7,6 +7,7 @@ use std::time::Duration;
 use http::{HeaderName, HeaderValue};
 use subtle::{Choice, ConstantTimeEq};
 
+use crate::config::SecretSource;
 use crate::reload::{Made, Reloaded};
 
 /// The tokens that are known, as whole values of a header.
@@ -43,11 +44,12 @@ impl Tokens {
         interval: Duration,
     ) -> Result<Self, String> {
         let (scheme, path) = (scheme.to_owned(), file.clone());
+        let source = SecretSource::File(file.clone());
         let load = move || {
-            let text: String = std::fs::read_to_string(&path)
-                .map_err(|e| format!("cannot read {}: {e}", path.display()))?;
-            let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
-            let values = values(&scheme, lines);
+            let text = source.read().map_err(|e| format!("{}: {e}", path.display()))?;
+            // What follows a token on its line is a comment.
+            let tokens = text.expose().lines().filter_map(|l| l.split_whitespace().next());
+            let values = values(&scheme, tokens);
             values.map(Made::from).map_err(|e| format!("{}: {e}", path.display()))
         };
         Ok(Self { header, values: Reloaded::new(vec![file], interval, load)? })

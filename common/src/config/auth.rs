@@ -8,7 +8,7 @@ use http::HeaderName;
 use super::component::{Component, ComponentId};
 use super::document::Document;
 use super::reader::Reader;
-use super::secret::Secret;
+use super::secret::{Secret, SecretSource};
 use super::shared::Named;
 use super::source::Mark;
 use super::tls::path;
@@ -36,10 +36,10 @@ pub enum Authenticator {
     },
     /// `basicauth` with `client_auth`.
     BasicClient {
-        /// `username`.
-        username: String,
-        /// `password`.
-        password: Secret,
+        /// `username` or `username_file`.
+        username: SecretSource,
+        /// `password` or `password_file`.
+        password: SecretSource,
     },
 }
 
@@ -69,9 +69,16 @@ pub(super) fn read(component: &Component<'_>) -> Option<Named<Authenticator>> {
 
 fn bearer(r: &Reader<'_>) -> Option<Authenticator> {
     let mut tokens: Vec<Secret> = r.list("tokens").iter().filter_map(|i| i.secret()).collect();
-    if let Some(token) = r.take("token").and_then(|i| i.secret()) {
+    let token = r.secret("token");
+    if !token.is_empty() {
+        if !tokens.is_empty() {
+            r.error("token", "tokens are given too", "keep one of them");
+        }
         tokens.insert(0, token);
     }
+    let why = "has no effect: a file that is not there yet ends the start, to be tried again by \
+               whoever started it";
+    r.accept(&["retry_on_failure", "wait_for_token_file"], why);
     tokens.retain(|token| !token.expose().is_empty());
     let file = path(r, "filename");
     match (tokens.is_empty(), &file) {
@@ -92,9 +99,20 @@ fn bearer(r: &Reader<'_>) -> Option<Authenticator> {
 
 fn basic(r: &Reader<'_>) -> Option<Authenticator> {
     if let Some(client) = r.map("client_auth") {
-        client.refuse(&["username_file", "password_file"], "write ${file:/path} as the value");
-        let username = client.required("username", "give username and password");
-        return Some(Authenticator::BasicClient { username, password: client.secret("password") });
+        if r.has("htpasswd") {
+            r.error("client_auth", "htpasswd is given too", "make two extensions of it");
+        }
+        let given = |file, inline| {
+            // As in the collector, the file counts.
+            let inline = SecretSource::Inline(client.secret(inline));
+            path(&client, file).map_or(inline, SecretSource::File)
+        };
+        let username = given("username_file", "username");
+        if username == SecretSource::Inline(Secret::default()) {
+            client.error("username", "is missing", "give username and password");
+        }
+        let password = given("password_file", "password");
+        return Some(Authenticator::BasicClient { username, password });
     }
     let Some(users) = r.map("htpasswd") else {
         r.error("htpasswd", "is missing", "give htpasswd, or client_auth for an exporter");

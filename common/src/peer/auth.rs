@@ -2,35 +2,87 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
+use crate::config::SecretSource;
+use crate::reload::{Made, Reloaded};
+
 /// What all members know and nobody else. `Debug` does not show it.
+///
+/// There may be several, so that a new one can be rolled out: the first is shown, all are taken.
 #[derive(Clone)]
-pub struct SharedSecret(Arc<[u8]>);
+pub struct SharedSecret(Arc<Reloaded<Arc<[Key]>>>);
 
-/// No randomness from the system: no handshake is safe then.
-#[derive(Clone, Copy, Debug, thiserror::Error)]
-#[error("the system gives no random bytes")]
-pub struct NoRandomness;
+/// One secret.
+pub(super) struct Key(Box<[u8]>);
 
-/// Fresh random bytes.
-pub(super) fn random<const N: usize>() -> Result<[u8; N], NoRandomness> {
-    let mut bytes = [0; N];
-    let source = rustls::crypto::aws_lc_rs::default_provider().secure_random;
-    source.fill(&mut bytes).map_err(|_| NoRandomness)?;
-    Ok(bytes)
+/// Why there is no secret.
+#[derive(Debug, thiserror::Error)]
+pub enum SecretError {
+    /// The file can't be read.
+    #[error("{0}")]
+    Io(#[from] std::io::Error),
+    /// Anybody would know it.
+    #[error(
+        "is empty; write a secret of 32 random bytes, such as `head -c 32 /dev/urandom | base64`"
+    )]
+    Empty,
+    /// A file of something else.
+    #[error("more than {MAX_SECRETS} lines; write one secret a line")]
+    TooMany,
 }
+
+const MAX_SECRETS: usize = 8;
 
 // === impl SharedSecret ===
 
 impl SharedSecret {
-    /// Wraps the secret's bytes.
-    pub fn new(bytes: impl AsRef<[u8]>) -> Self {
-        Self(bytes.as_ref().into())
+    /// The secrets of `source`, one a line; its file is looked at every `interval`.
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn from_source(source: &SecretSource, interval: Duration) -> Result<Self, SecretError> {
+        let source = source.clone();
+        let files = source.file().into_iter().cloned().collect();
+        let load = move || {
+            let text = source.read()?;
+            let lines = text.expose().lines().map(str::trim).filter(|line| !line.is_empty());
+            let keys: Arc<[Key]> = lines.map(|line| Key(line.as_bytes().into())).collect();
+            match keys.len() {
+                0 => Err(SecretError::Empty),
+                1..=MAX_SECRETS => Ok(Made::from(keys)),
+                _ => Err(SecretError::TooMany),
+            }
+        };
+        Ok(Self(Arc::new(Reloaded::new(files, interval, load)?)))
     }
 
+    /// None: who is who is shown by mutual TLS alone.
+    pub fn none() -> Self {
+        let load =
+            || Ok::<_, std::convert::Infallible>(Made::from(Arc::from([Key(Box::default())])));
+        let Ok(none) = Reloaded::new(Vec::new(), Duration::MAX, load);
+        Self(Arc::new(none))
+    }
+
+    /// The secrets of now, at least one.
+    pub(super) fn keys(&self) -> Arc<[Key]> {
+        self.0.get().as_ref().clone()
+    }
+}
+
+impl fmt::Debug for SharedSecret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SharedSecret(***)")
+    }
+}
+
+// === impl Key ===
+
+impl Key {
     /// HMAC-SHA256 (RFC 2104) of `input`.
     pub(super) fn sign(&self, input: &[u8]) -> [u8; 32] {
         self.mac(input).finalize().into_bytes().into()
@@ -47,11 +99,5 @@ impl SharedSecret {
         let mut mac = Hmac::<Sha256>::new_from_slice(&self.0).expect("any length is a key");
         mac.update(input);
         mac
-    }
-}
-
-impl fmt::Debug for SharedSecret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("SharedSecret(***)")
     }
 }

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use super::auth::random;
+use crate::auth::random;
 
 /// The next pause is anywhere between zero and a ceiling that doubles.
 #[derive(Debug)]

@@ -324,7 +324,7 @@ async fn open<U: Upgrade>(
     let open = async {
         let tcp = TcpStream::connect(&options.address).await.map_err(ConnectionError::Io)?;
         tcp.set_nodelay(true).map_err(ConnectionError::Io)?;
-        let stream = upgrade.upgrade(tcp).await.map_err(ConnectionError::Io)?;
+        let stream = upgrade.upgrade(tcp).await.map_err(HandshakeError::Tls)?;
         connect(stream, &options.identity, &options.peer).await
     };
     let opened = tokio::time::timeout(options.connect_timeout, open);

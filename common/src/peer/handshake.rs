@@ -7,9 +7,9 @@ use std::time::Duration;
 use tailgate_proto::peer::{Frame, HEADER_LEN, Hello, MAX_BODY, MAX_HANDSHAKE_BODY, proof_input};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf};
 
-use super::auth::{NoRandomness, random};
 use super::stream::{ConnectionError, FrameReader, Gate, Incoming};
 use super::{Identity, PeerInfo, SharedDigest};
+use crate::auth::{NoRandomness, random};
 
 /// Why two sides don't talk.
 #[derive(Debug, thiserror::Error)]
@@ -17,6 +17,9 @@ pub enum HandshakeError {
     /// The connection failed, or the other side said why it refuses.
     #[error(transparent)]
     Connection(#[from] ConnectionError),
+    /// There is no TLS with the other side.
+    #[error("TLS: {0}")]
+    Tls(io::Error),
     /// The other side does not know the secret.
     #[error("the shared secret does not match")]
     Secret,
@@ -60,10 +63,13 @@ pub(super) async fn connect<S: AsyncRead + AsyncWrite>(
     if hello.name != *expected {
         return Err(HandshakeError::Name { expected: expected.clone(), found: hello.name });
     }
-    let mac = me.secret.sign(&proof_input(true, &ours, &theirs));
+    let keys = me.secret.keys();
+    let Some(key) = keys.first() else { return Err(HandshakeError::Secret) };
+    let mac = key.sign(&proof_input(true, &ours, &theirs));
     send(&mut writer, &Frame::Proof(mac)).await?;
     let mac = receive_proof(&mut reader).await?;
-    if !me.secret.verify(&proof_input(false, &ours, &theirs), &mac) {
+    // The other side answers by the secret that it was shown.
+    if !key.verify(&proof_input(false, &ours, &theirs), &mac) {
         return Err(HandshakeError::Secret);
     }
     Ok(opened(reader, writer, hello))
@@ -92,10 +98,11 @@ async fn try_accept<S: AsyncRead + AsyncWrite>(
     let (hello, theirs) = receive_hello(reader).await?;
     let ours = send_hello(writer, me).await?;
     let mac = receive_proof(reader).await?;
-    if !me.secret.verify(&proof_input(true, &theirs, &ours), &mac) {
+    let (keys, input) = (me.secret.keys(), proof_input(true, &theirs, &ours));
+    let Some(key) = keys.iter().find(|key| key.verify(&input, &mac)) else {
         return Err(HandshakeError::Secret);
-    }
-    let mac = me.secret.sign(&proof_input(false, &theirs, &ours));
+    };
+    let mac = key.sign(&proof_input(false, &theirs, &ours));
     send(writer, &Frame::Proof(mac)).await?;
     Ok(hello)
 }

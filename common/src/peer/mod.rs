@@ -11,15 +11,19 @@ mod backoff;
 mod client;
 mod connection;
 mod handshake;
+mod refused;
+#[cfg(test)]
+mod secret_tests;
 mod server;
 mod stream;
 #[cfg(test)]
 mod tests;
 mod upgrade;
 
-pub use self::auth::SharedSecret;
+pub use self::auth::{SecretError, SharedSecret};
 pub use self::client::{ClientOptions, PeerClient, Reply};
 pub use self::handshake::HandshakeError;
+pub use self::refused::RefusedPeers;
 pub use self::server::{PeerServer, ServerOptions};
 pub use self::stream::ConnectionError;
 pub use self::upgrade::{Plain, TlsTo, Upgrade};

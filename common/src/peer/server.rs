@@ -14,7 +14,8 @@ use tokio_util::sync::CancellationToken;
 use super::handshake::{HandshakeError, Opened, accept};
 use super::stream::{ConnectionError, FrameReader, FrameWriter, Gate, Incoming};
 use super::{
-    Deliver, DeliverResult, Entry, GiveBackResult, Identity, PeerInfo, PeerService, Upgrade,
+    Deliver, DeliverResult, Entry, GiveBackResult, Identity, PeerInfo, PeerService, RefusedPeers,
+    Upgrade,
 };
 use crate::limit::{ByteBudget, Permit};
 use crate::net::Listener;
@@ -29,6 +30,8 @@ pub struct ServerOptions {
     /// For the bodies of `GiveBack` frames: a class of their own, so that two samplers can't wait
     /// for each other.
     pub give_back_budget: ByteBudget,
+    /// Counts those that are refused.
+    pub refused: Arc<RefusedPeers>,
     /// Connections at once; more are closed.
     pub max_connections: usize,
     /// Time for TLS and the handshake.
@@ -82,6 +85,7 @@ impl ServerOptions {
             identity,
             deliver_budget: deliver,
             give_back_budget: give_back,
+            refused: Arc::default(),
             max_connections: 1024,
             handshake_timeout: Duration::from_secs(5),
             idle_timeout: Duration::from_secs(15),
@@ -114,8 +118,10 @@ impl<U: Upgrade, P: PeerService> PeerServer<U, P> {
             };
             let (shared, shutdown) = (self.shared.clone(), shutdown.clone());
             connections.spawn(async move {
-                if let Err(error) = shared.connection(tcp, shutdown).await {
-                    tracing::warn!(%from, %error, "peer refused");
+                if let Err(error) = shared.connection(tcp, shutdown).await
+                    && let Some(unsaid) = shared.options.refused.count(&error)
+                {
+                    tracing::warn!(%from, %error, unsaid, "peer refused");
                 }
                 drop(slot);
             });
@@ -137,7 +143,7 @@ impl<U: Upgrade, P: PeerService> Shared<U, P> {
         shutdown: CancellationToken,
     ) -> Result<(), HandshakeError> {
         let open = async {
-            let stream = self.upgrade.upgrade(tcp).await.map_err(ConnectionError::Io)?;
+            let stream = self.upgrade.upgrade(tcp).await.map_err(HandshakeError::Tls)?;
             accept(stream, &self.options.identity).await
         };
         let opened = tokio::time::timeout(self.options.handshake_timeout, open);

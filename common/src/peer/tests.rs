@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use super::stream::{FrameReader, FrameWriter, Gate, Incoming};
 use super::*;
 use crate::clock::{ManualClock, SystemClock};
-use crate::config::{ClientTls, SecretSource, ServerTls};
+use crate::config::{ClientTls, Secret, SecretSource, ServerTls};
 use crate::limit::ByteBudget;
 use crate::net::{Listener, tls};
 
@@ -54,8 +54,13 @@ struct Server {
     task: tokio::task::JoinHandle<()>,
 }
 
+fn shared(secret: &str) -> SharedSecret {
+    let source = SecretSource::Inline(Secret::new(secret));
+    SharedSecret::from_source(&source, Duration::MAX).unwrap()
+}
+
 fn identity(role: Role, name: &str, secret: &str) -> Identity {
-    let (name, secret) = (name.into(), SharedSecret::new(secret));
+    let (name, secret) = (name.into(), shared(secret));
     Identity { role, name, secret, digest: SharedDigest::new(name_digest(role)) }
 }
 

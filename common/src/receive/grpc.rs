@@ -113,7 +113,7 @@ async fn receive<I>(
     if path != EXPORT {
         return Err(unknown_method(shared, path));
     }
-    shared.authenticate(request.headers())?;
+    shared.authenticate(request.headers()).await?;
     shared.admit()?;
     let encoding = encoding(request.headers())?;
     let body = shared.body(request.into_body());

@@ -62,7 +62,7 @@ async fn traces<I: Ingest>(
     head: &Parts,
     body: &mut BodyReader,
 ) -> (Response<ReplyBody>, bool) {
-    let received = match check(shared, serves, head) {
+    let received = match check(shared, serves, head).await {
         Ok((form, encoding)) => match receive(shared, form, encoding, body).await {
             Ok((bytes, permit)) => Ok((form, bytes, permit)),
             Err(refusal) => Err(Refused::Otlp(form, refusal)),
@@ -85,7 +85,7 @@ async fn traces<I: Ingest>(
 }
 
 /// Everything that the head of a request tells.
-fn check<I>(
+async fn check<I>(
     shared: &Shared<I>,
     serves: &HttpServes,
     head: &Parts,
@@ -116,7 +116,7 @@ fn check<I>(
         );
         Refused::NotOtlp(StatusCode::UNSUPPORTED_MEDIA_TYPE, text)
     })?;
-    shared.authenticate(&head.headers).map_err(|refusal| Refused::Otlp(form, refusal))?;
+    shared.authenticate(&head.headers).await.map_err(|refusal| Refused::Otlp(form, refusal))?;
     let encoding = encoding(serves, &head.headers).map_err(|r| Refused::Otlp(form, r))?;
     Ok((form, encoding))
 }

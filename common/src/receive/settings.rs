@@ -5,7 +5,7 @@ use super::decompress::{Encoding, no_room};
 use super::pace::Terms;
 use super::peers::Peers;
 use super::{Code, Cors, Refusal, ServerStats, Signal};
-use crate::auth::Checker;
+use crate::auth::{Checker, Denied};
 use crate::limit::{ByteBudget, Permit};
 use crate::net::tls::ServerTls;
 use http::HeaderMap;
@@ -202,10 +202,14 @@ impl<I> Shared<I> {
     }
 
     /// Whether the client may send; asked before any of its body is read.
-    pub fn authenticate(&self, headers: &HeaderMap) -> Result<(), Refusal> {
+    pub async fn authenticate(&self, headers: &HeaderMap) -> Result<(), Refusal> {
         let Some(checker) = &self.settings.auth else { return Ok(()) };
-        checker.check(headers).map_err(|denied| {
-            Refusal::new(Code::Unauthenticated(denied.scheme), denied.to_string())
+        checker.check(headers).await.map_err(|denied| {
+            let code = match denied {
+                Denied::Unknown { scheme, .. } => Code::Unauthenticated(scheme.challenge()),
+                Denied::Busy => Code::Unavailable,
+            };
+            Refusal::new(code, denied.to_string())
         })
     }
 

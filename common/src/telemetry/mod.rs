@@ -5,8 +5,8 @@
 //! from the start.
 
 mod distribution;
-mod files;
 mod form;
+mod guards;
 mod health;
 mod http;
 mod logs;
@@ -16,8 +16,8 @@ mod process;
 mod series;
 
 pub use self::distribution::{Distribution, Reading};
-pub use self::files::watch_files;
 pub use self::form::{COLLECTOR, Form, Naming, PROMETHEUS, label_name};
+pub use self::guards::{watch_files, watch_refused};
 pub use self::health::{Health, HealthServer, Latch, serve_health};
 pub use self::http::{BindError, Server};
 pub use self::logs::{LogError, LogSettings, init_logs};

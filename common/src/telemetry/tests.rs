@@ -76,6 +76,7 @@ fn everything(metrics: &Metrics) -> LedgerSeries {
     TailSamplingSeries::new(metrics, ["errors", "slow"]);
     LoadBalancerSeries::new(metrics, "static");
     BackendSeries::new(metrics, "127.0.0.1:4317");
+    watch_refused(metrics, Arc::default());
     metrics.counter(&defs::RELOAD_FAILURES, &["tls.crt"]).absolute(0);
     metrics.gauge(&defs::TLS_CERTIFICATE_EXPIRY, &["tls.crt"]).set(0.0);
     LedgerSeries::new(metrics, [("exported", ""), ("lost", "shutdown"), ("in_flight", "")])

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use parking_lot::Mutex;
 use tailgate_common::clock::SystemClock;
+use tailgate_common::config::{Secret, SecretSource};
 use tailgate_common::limit::ByteBudget;
 use tailgate_common::net::Listener;
 use tailgate_common::peer::{
@@ -151,7 +152,9 @@ impl Sampler {
 }
 
 pub fn identity(role: Role, name: &str, secret: &str) -> Identity {
-    let (name, secret) = (name.into(), SharedSecret::new(secret));
+    let secret = SecretSource::Inline(Secret::new(secret));
+    let secret = SharedSecret::from_source(&secret, Duration::MAX).unwrap();
+    let name = name.into();
     Identity { role, name, secret, digest: SharedDigest::default() }
 }
 

@@ -114,6 +114,10 @@ super::define! {
             "tailgate_xray_paused",
             "1 while no call is made but to see whether X-Ray answers again";
 
+        PEER_HANDSHAKES_FAILED: Counter, Count, REASON,
+            "tailgate_peer_handshakes_failed",
+            "Number of connections to the internal port that were refused: a wrong secret, TLS that \
+             failed, too slow, another protocol";
         RELOAD_FAILURES: Counter, Count, FILE,
             "tailgate_reload_failures",
             "Number of changes of a file (certificates, tokens, passwords, secrets) that could not be \

@@ -1,10 +1,12 @@
-//! Files that are read again when they change: when certificates end, and what can't be used.
+//! What keeps others out: files that are read again when they change, and peers without the secret.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::defs;
 use super::health::Health;
 use super::metrics::Metrics;
+use crate::peer::RefusedPeers;
 use crate::reload;
 
 /// Shows how it stands with files that are read again when they change.
@@ -33,5 +35,17 @@ pub fn watch_files(metrics: &Metrics, health: &Health) {
         all.sort_unstable();
         all.dedup();
         (!all.is_empty()).then(|| all.join("; "))
+    });
+}
+
+/// Shows who was turned away from the internal port.
+pub fn watch_refused(metrics: &Metrics, refused: Arc<RefusedPeers>) {
+    let series = refused
+        .counts()
+        .map(|(reason, _)| metrics.counter(&defs::PEER_HANDSHAKES_FAILED, &[reason]));
+    metrics.on_scrape(move || {
+        for (series, (_, count)) in series.iter().zip(refused.counts()) {
+            series.absolute(count);
+        }
     });
 }
