@@ -14,6 +14,7 @@ mod python;
 mod raw;
 mod receive;
 mod sdk;
+mod secrets;
 mod seen;
 mod spans;
 mod tls;

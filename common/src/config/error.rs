@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fmt;
 
-use super::source::{Mark, Source};
+use super::source::{Mark, Source, without_user};
 
 /// One thing that is wrong, with its place and how to put it right.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -210,7 +210,7 @@ impl Diag {
             file: source.map(|s| s.name.clone()).unwrap_or_default(),
             snippet: source.map(|s| s.snippet(mark, cut)).unwrap_or_default(),
             mark,
-            message,
+            message: without_user(&message),
             help,
         });
     }

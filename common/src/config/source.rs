@@ -28,8 +28,20 @@ pub struct Source {
 const WINDOW: usize = 96;
 
 /// Words in a key that make its value unfit for printing.
-const SENSITIVE: [&str; 8] =
-    ["secret", "token", "password", "authorization", "api-key", "api_key", "apikey", "credential"];
+const SENSITIVE: [&str; 12] = [
+    "secret",
+    "token",
+    "password",
+    "authorization",
+    "api-key",
+    "api_key",
+    "apikey",
+    "credential",
+    "key_pem",
+    "htpasswd",
+    "inline",
+    "headers",
+];
 
 // === impl Source ===
 
@@ -94,7 +106,7 @@ fn printable(c: char) -> char {
 /// The characters of a line, with `*` for the value of each key that looks like a secret. A key
 /// that ends in `_file` names a file, and `${...}` names a variable: both stay.
 fn mask(line: &str) -> Vec<char> {
-    let mut chars: Vec<char> = line.chars().collect();
+    let mut chars: Vec<char> = without_user(line).chars().collect();
     let lower: Vec<char> = chars.iter().map(char::to_ascii_lowercase).collect();
     let mut i = 0;
     while i < lower.len() {
@@ -136,6 +148,22 @@ fn mask(line: &str) -> Vec<char> {
     chars
 }
 
+/// The text with `*` for what stands before the `@` of a URL: a user and its password. As long as
+/// it was.
+pub(super) fn without_user(text: &str) -> String {
+    let (mut shown, mut rest) = (String::new(), text);
+    while let Some(at) = rest.find("://") {
+        let (before, after) = rest.split_at(at + 3);
+        shown.push_str(before);
+        let end = after.find(|c: char| c.is_whitespace() || "/\"',}]".contains(c));
+        let authority = &after[..end.unwrap_or(after.len())];
+        let user = authority.rfind('@').unwrap_or_default();
+        shown.extend(authority[..user].chars().map(|_| '*'));
+        rest = &after[user..];
+    }
+    shown + rest
+}
+
 fn is_key(c: char) -> bool {
     c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.')
 }
@@ -172,6 +200,10 @@ mod tests {
             ("secret_file: /run/s", "secret_file: /run/s"),
             ("{secret: ${env:S}, endpont: a}", "{secret: ${env:S}, endpont: a}"),
             ("endpoint: a", "endpoint: a"),
+            ("proxy_url: http://u:p@h:1/@", "proxy_url: http://***@h:1/@"),
+            ("{a: \"https://p@h\", b: ftp://x}", "{a: \"https://*@h\", b: ftp://x}"),
+            ("{headers: {x-team: hush}, b: 1}", "{headers: {************}******}"),
+            ("key_pem: hush", "key_pem: ****"),
         ] {
             assert_eq!(mask(line).into_iter().collect::<String>(), want);
         }
