@@ -4,6 +4,7 @@ use bytes::Bytes;
 use std::net::SocketAddr;
 use std::sync::OnceLock;
 use std::time::Duration;
+use tailgate_common::config::{Secret, SecretSource};
 use tailgate_common::limit::ByteBudget;
 use tailgate_common::net::Listener;
 use tailgate_common::peer::{
@@ -57,10 +58,11 @@ fn server() -> &'static (Runtime, SocketAddr) {
         let runtime = Runtime::new().unwrap();
         let listener = runtime.block_on(Listener::bind("127.0.0.1:0")).unwrap();
         let addr = listener.local_addr();
+        let secret = SecretSource::Inline(Secret::new("nobody knows"));
         let identity = Identity {
             role: Role::Sampler,
             name: "sampler-0".into(),
-            secret: SharedSecret::new("nobody knows"),
+            secret: SharedSecret::from_source(&secret, Duration::MAX).unwrap(),
             digest: SharedDigest::default(),
         };
         let budget = || ByteBudget::new(1 << 20);
