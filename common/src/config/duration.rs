@@ -27,7 +27,7 @@ pub(super) fn show(duration: Duration) -> String {
     let nanos = duration.as_nanos();
     let units = [("h", 3_600_000_000_000), ("m", 60_000_000_000), ("s", 1_000_000_000)];
     let small = [("ms", 1_000_000), ("us", 1_000), ("ns", 1)];
-    let unit = units.into_iter().chain(small).find(|(_, scale)| nanos % scale == 0);
+    let unit = units.into_iter().chain(small).find(|(_, scale)| nanos.is_multiple_of(*scale));
     match unit {
         Some((unit, scale)) if nanos > 0 => format!("{}{unit}", nanos / scale),
         _ => "0".to_owned(),
