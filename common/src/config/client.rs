@@ -67,6 +67,7 @@ impl OtlpClient {
         r.refuse(&["proxy_url"], "set HTTPS_PROXY in the environment, as for the collector's gRPC");
         let buffers = "has no effect: buffers have the size that is needed";
         r.accept(&["read_buffer_size", "write_buffer_size"], buffers);
+        r.accept(&["user_agent"], "has no effect: it is that of this program");
         let ready = "has no effect: a request waits for its connection, within timeout";
         r.accept(&["wait_for_ready"], ready);
         let balancer = "has no effect: there is one connection, to the first address that answers";

@@ -67,7 +67,10 @@ impl<'a> Document<'a> {
         let exporters = section(Section::Exporters);
         let extensions = section(Section::Extensions);
         let connectors = section(Section::Connectors);
-        if !r.has("service") && !wrapped(&r) {
+        if !r.has("service") {
+            if wrapped(&r) {
+                return None;
+            }
             r.error("service", "is missing", "add service: {pipelines: {traces: ...}}");
         }
         let service = r.map_or_empty("service");
@@ -106,7 +109,13 @@ impl<'a> Document<'a> {
         for (path, why) in self.not_run(tier) {
             self.diag.note(path, why);
         }
-        pipeline::join(&own, self.diag)
+        // What two pipelines are that a connector joins is not known: its own error says what to do.
+        let connector = |r: &Reference| self.connectors.iter().any(|c| c.id == r.id);
+        let joins = |p: &&Pipeline| p.receivers.iter().chain(&p.exporters).any(connector);
+        match own.iter().any(joins) {
+            true => own.first().map(|p| Pipeline::clone(p)),
+            false => pipeline::join(&own, self.diag),
+        }
     }
 
     fn no_pipeline(&self, tier: Tier, other: Option<&&Pipeline>) {

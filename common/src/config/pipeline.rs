@@ -125,13 +125,16 @@ pub(super) fn join(own: &[&Pipeline], diag: &Diag) -> Option<Pipeline> {
                  or both the same processors"
             );
             diag.error(next.mark, what, help);
-        } else if !joined {
+            continue;
+        }
+        if !joined {
             let what = format!("{path}: differs in receivers and in exporters from {}", first.id);
             let help = format!(
                 "one `tailgate {command}` sends all that it receives to the same places: give \
                  each its own file, or all the same receivers, or the same exporters"
             );
             diag.error(next.mark, what, help);
+            continue;
         }
         whole.add(next);
     }

@@ -113,7 +113,7 @@ impl Queue {
         let or = Self::default();
         r.refuse(&["storage"], STORAGE);
         for key in ["enabled", "block_on_overflow", "wait_for_result"] {
-            r.bool_or(key, false);
+            let _ = r.typed(key).and_then(|i| i.boolean());
         }
         let sizer = r.typed("sizer").and_then(|i| i.choice(&["requests", "items", "bytes"]));
         let sizer = match sizer {

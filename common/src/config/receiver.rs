@@ -66,6 +66,7 @@ const MIB: i64 = 1 << 20;
 /// A message of 4 GiB is beyond what the wire offsets (32 bits) can address.
 const MAX_MIB: i64 = 4095;
 const MIDDLEWARES_HELP: &str = "leave it out: there are no middlewares";
+const DIALER: &str = "has no effect on a listener, as in the collector";
 const METADATA: &str = "not needed: nothing here reads client metadata";
 
 // === impl OtlpReceiver ===
@@ -189,6 +190,7 @@ pub(super) fn listen_or(r: &Reader<'_>, default: &str) -> String {
 /// `endpoint` by `transport`, which may be a unix socket.
 fn door(r: &Reader<'_>, default: &str) -> String {
     const NAMES: [&str; 5] = ["", "tcp", "tcp4", "tcp6", "unix"];
+    r.accept(&["dialer"], DIALER);
     let transport = r.take("transport");
     let unix = transport.and_then(|item| item.choice(&NAMES)) == Some(4);
     let item = r.take("endpoint");
@@ -210,6 +212,7 @@ fn door(r: &Reader<'_>, default: &str) -> String {
 /// The keys that every HTTP server of the collector has, where they do nothing.
 pub(super) fn http_server_keys(r: &Reader<'_>) {
     r.take("transport").and_then(|item| item.choice(&["", "tcp", "tcp4", "tcp6"]));
+    r.accept(&["dialer"], DIALER);
     r.refuse(&["auth"], "bind it to an address that only its readers reach");
     r.refuse(&["middlewares"], MIDDLEWARES_HELP);
     r.refuse(&["cors"], "browsers have no business here");

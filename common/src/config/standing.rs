@@ -110,6 +110,10 @@ impl<'a> Document<'a> {
     fn used_by(&self, tier: Tier, component: &Component<'_>) -> bool {
         match component.section {
             Section::Extensions => self.active.iter().any(|r| r.id == component.id),
+            Section::Connectors => {
+                let others = self.others.iter().map(|(p, _)| p).filter(|p| p.id.kind == "traces");
+                self.pipelines.iter().chain(others).any(|p| p.tier() == tier && has(p, component))
+            }
             _ => self.pipelines.iter().any(|p| p.tier() == tier && has(p, component)),
         }
     }

@@ -92,6 +92,7 @@ impl FileExporter {
     fn read(r: &Reader<'_>) -> Self {
         r.refuse(&["rotation"], "leave it out, and rotate with logrotate and a restart");
         r.refuse(&["group_by", "encoding"], "leave it out: the file holds OTLP/JSON lines");
+        r.refuse(&["compression_params"], "leave it out: the file is not compressed");
         r.refuse(&["create_directory", "directory_permissions"], "create the directory beforehand");
         for (key, good) in [("format", "json"), ("compression", "")] {
             if let Some(item) = r.take(key)

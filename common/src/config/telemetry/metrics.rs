@@ -120,7 +120,11 @@ impl PullReader {
             exporter.error("prometheus", "is missing", "write prometheus: {host: ..., port: ...}");
             return None;
         };
-        let host = r.string_or("host", "localhost");
+        // Nothing is all interfaces, as in Go; a variable that is not set is nothing.
+        let host = match r.string_or("host", "localhost") {
+            host if host.is_empty() => "0.0.0.0".to_owned(),
+            host => host,
+        };
         let port = r.typed("port").and_then(|i| i.integer(0, 65_535)).unwrap_or(8888);
         // An IPv6 address needs its brackets between here and the socket.
         let bare_v6 = host.contains(':') && !host.starts_with('[');

@@ -64,6 +64,15 @@ fn unset_is_empty_with_a_note() {
 }
 
 #[test]
+fn a_variable_without_braces_is_noted_and_stays() {
+    let note = "v: a `$` without braces is taken as it is: write ${env:NAME} for a variable";
+    assert_eq!(text("a$PORT"), ("a$PORT".to_owned(), vec![note.to_owned()]));
+    for plain in ["a$$PORT", "cost $5", "end$"] {
+        assert_eq!(text(plain).1, Vec::<String>::new(), "{plain}");
+    }
+}
+
+#[test]
 fn whole_values_are_yaml() {
     assert_eq!(read_with("v: ${env:PORT}", &env, |r| r.int_or("v", 0, 0)).map(|v| v.0), Ok(4317));
     let list = read_with("v: ${env:LIST}", &env, |r| r.strings("v")).map(|v| v.0);
