@@ -243,7 +243,10 @@ async fn users_with_passwords() {
     let answer = traces(&rig, &[PROTO, ("authorization", "Basic Ym9iOnBhc3M=")], WIRE).await;
     assert_eq!(answer.status, 200);
     let answer = traces(&rig, &[PROTO, ("authorization", "Basic Ym9iOm5v")], WIRE).await;
-    assert_eq!((answer.status, answer.header("www-authenticate")), (401, "Basic"));
+    assert_eq!(
+        (answer.status, answer.header("www-authenticate")),
+        (401, "Basic realm=\"tailgate\"")
+    );
 }
 
 #[tokio::test]

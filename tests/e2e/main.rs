@@ -14,7 +14,6 @@ mod python;
 mod raw;
 mod receive;
 mod sdk;
-mod secrets;
 mod seen;
 mod spans;
 mod tls;

@@ -147,8 +147,8 @@ async fn health_is_about_the_life_cycle() {
         (&json!("Server not available"), &json!(["starting"]))
     );
 
-    // Opening it waits for the reader, so not on this thread.
-    std::thread::spawn(move || std::fs::write(secret, "between-us"));
+    // Opening it waits for the reader, so not on this thread; it is read more than once.
+    std::thread::spawn(move || while std::fs::write(&secret, "between-us").is_ok() {});
     node.ready().await;
     let (_, body) = health(&node).await;
     assert_eq!((&body["status"], &body["reasons"]), (&json!("Server available"), &json!([])));

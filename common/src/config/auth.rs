@@ -81,8 +81,6 @@ fn bearer(r: &Reader<'_>) -> Option<Authenticator> {
     r.accept(&["retry_on_failure", "wait_for_token_file"], why);
     tokens.retain(|token| !token.expose().is_empty());
     let file = path(r, "filename");
-    r.accept(&["retry_on_failure"], "not needed: the file is looked at again and again");
-    r.refuse(&["wait_for_token_file"], "leave it out: the file has to be there at the start");
     match (tokens.is_empty(), &file) {
         (true, None) => {
             r.error("token", "is missing", "give token, tokens or filename");
