@@ -288,6 +288,13 @@ async fn the_clients_deadline_is_ours() {
     let (code, message) = send(rig.addr(), true, request).await.grpc();
     assert_eq!(code, 4);
     assert!(message.contains("50 ms"), "{message}");
+
+    rig.probe.permits.add_permits(1);
+    let got = rig.got();
+    let mut request = grpc_request(EXPORT, "", framed(false, WIRE));
+    request.headers_mut().insert("grpc-timeout", "0S".parse().unwrap());
+    assert_eq!(send(rig.addr(), true, request).await.grpc().0, 4);
+    assert_eq!(rig.got(), got, "nothing is taken in for nobody");
 }
 
 #[tokio::test]

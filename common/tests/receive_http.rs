@@ -104,6 +104,8 @@ async fn wrong_methods_and_paths() {
         assert_eq!(answer.status, 404);
         assert!(String::from_utf8_lossy(&answer.body).contains(text));
     }
+    let answer = send(rig.addr(), false, http_request(&path("//v1/traces"), &[PROTO], b"x")).await;
+    assert_eq!(answer.status, 200, "an endpoint with a slash at its end");
     let grpc = [("content-type", "application/grpc")];
     assert_eq!(post(&rig, &grpc, b"x").await.status, 415);
 }

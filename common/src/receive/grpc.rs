@@ -64,6 +64,10 @@ pub(super) async fn handle<I: Ingest>(
     };
     let reply = match within {
         None => answered.await,
+        Some(Duration::ZERO) => {
+            let message = "the client's time was up before the request came".to_owned();
+            Reply::Refused(Refusal::new(Code::DeadlineExceeded, message))
+        }
         // The client has given up by then; the answer is for what is between us.
         Some(within) => tokio::time::timeout(within, answered).await.unwrap_or_else(|_| {
             let message = format!("no outcome within the client's {} ms", within.as_millis());

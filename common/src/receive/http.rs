@@ -95,7 +95,7 @@ async fn check<I>(
         let text = "HTTP/1.1 needs one host header".to_owned();
         return Err(Refused::NotOtlp(StatusCode::BAD_REQUEST, text));
     }
-    let path = head.uri.path();
+    let path = after_slashes(head.uri.path());
     if path != serves.traces_path {
         let Some(signal) = serves.signal(path) else {
             let text = format!("{path} not found; traces go to {}", serves.traces_path);
@@ -119,6 +119,13 @@ async fn check<I>(
     shared.authenticate(&head.headers).await.map_err(|refusal| Refused::Otlp(form, refusal))?;
     let encoding = encoding(serves, &head.headers).map_err(|r| Refused::Otlp(form, r))?;
     Ok((form, encoding))
+}
+
+/// The path with one slash before it: an endpoint that ends with one, and SDKs that add another, send
+/// to `//v1/traces`.
+fn after_slashes(path: &str) -> &str {
+    let slashes = path.len() - path.trim_start_matches('/').len();
+    &path[slashes.saturating_sub(1)..]
 }
 
 fn encoding(serves: &HttpServes, headers: &HeaderMap) -> Result<Encoding, Refusal> {

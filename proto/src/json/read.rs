@@ -328,14 +328,12 @@ impl<'de> Visitor<'de> for Value<'_> {
     }
 }
 
-/// A number in a string, and the three that JSON has no number for.
+/// A number in a string, or the name of one that JSON cannot write; what is too large for a double is
+/// an error, as it is without quotes.
 fn double(text: &str) -> Option<f64> {
-    match text {
-        "NaN" => Some(f64::NAN),
-        "Infinity" => Some(f64::INFINITY),
-        "-Infinity" => Some(f64::NEG_INFINITY),
-        _ => text.parse().ok(),
-    }
+    let v: f64 = text.parse().ok()?;
+    let named = text.ends_with(|c: char| c.is_ascii_alphabetic());
+    (v.is_finite() || named).then_some(v)
 }
 
 // === impl Items ===

@@ -56,6 +56,7 @@ fn numbers_as_numbers_and_as_strings() {
     assert_eq!(value(r#"{"doubleValue":"-Infinity"}"#), Some(Any::DoubleValue(f64::NEG_INFINITY)));
     assert!(matches!(value(r#"{"doubleValue":"NaN"}"#), Some(Any::DoubleValue(v)) if v.is_nan()));
     assert_eq!(value(r#"{"doubleValue":0.1}"#), Some(Any::DoubleValue(0.1)));
+    assert_eq!(value(r#"{"doubleValue":"inf"}"#), Some(Any::DoubleValue(f64::INFINITY)));
 }
 
 #[test]
@@ -138,6 +139,10 @@ fn faults_say_what_and_where() {
         (r#""startTimeUnixNano":-1"#, "expected a 64-bit number for startTimeUnixNano"),
         (r#""startTimeUnixNano":1.5"#, "expected a 64-bit number for startTimeUnixNano"),
         (r#""flags":4294967296"#, "expected a number below 2^32 for flags"),
+        (
+            r#""attributes":[{"value":{"doubleValue":"1e400"}}]"#,
+            "expected a number for doubleValue",
+        ),
         (r#""attributes":{}"#, "expected a list for attributes"),
         (r#""status":[]"#, "expected an object"),
         (r#""attributes":[{"value":{"bytesValue":"!"}}]"#, "bytesValue: Invalid symbol"),
