@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use tailgate_common::client::OtlpGrpcClient;
 use tailgate_common::clock::{Clock, SystemClock};
-use tailgate_common::config::{Authenticator, Named, OtlpClient};
+use tailgate_common::config::{Authenticator, Named, OtlpClient, Shown};
 use tailgate_common::limit::ByteBudget;
 use tailgate_common::peer::Role;
 use tailgate_loadbalancer::config::{LoadBalancerConfig, RoutingKey};
@@ -24,13 +24,14 @@ const CONNECT_WITHIN: Duration = Duration::from_secs(3);
 
 /// Runs a load balancer until it is told to stop.
 pub fn run(source: &cli::Config) -> Result<ExitCode, Failure> {
-    let (config, notes) = LoadBalancerConfig::from_input(&source.input()?)?;
+    let input = source.input()?;
+    let (config, notes) = LoadBalancerConfig::from_input(&input)?;
     process::print_notes(&notes);
     let runtime = process::runtime()?;
-    Ok(runtime.block_on(serve(config))?)
+    Ok(runtime.block_on(serve(config, input.shown()))?)
 }
 
-async fn serve(config: LoadBalancerConfig) -> anyhow::Result<ExitCode> {
+async fn serve(config: LoadBalancerConfig, shown: Shown) -> anyhow::Result<ExitCode> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let shared = &config.shared;
     let observed = observe::start(shared, "loadbalancer").await?;
@@ -61,6 +62,7 @@ async fn serve(config: LoadBalancerConfig) -> anyhow::Result<ExitCode> {
     };
     let balancer = Arc::new(balancer);
     observed.watch_load_balancer(&config, &balancer, &in_flight);
+    observed.debug_load_balancer(&config, &shown, &balancer).await?;
 
     let incoming = ByteBudget::new(memory.incoming);
     let mut signal = process::StopSignal::new()?;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tailgate_common::clock::{Clock, SystemClock};
-use tailgate_common::config::{Shared, total_memory};
+use tailgate_common::config::{Shared, Shown, total_memory};
 use tailgate_common::limit::ByteBudget;
 use tailgate_common::peer::{RefusedPeers, Role};
 use tailgate_common::receive::Gate;
@@ -51,13 +51,14 @@ pub struct Memory {
 
 /// Runs a sampler until it is told to stop.
 pub fn run(source: &cli::Config) -> Result<ExitCode, Failure> {
-    let (config, notes) = SamplerConfig::from_input(&source.input()?)?;
+    let input = source.input()?;
+    let (config, notes) = SamplerConfig::from_input(&input)?;
     process::print_notes(&notes);
     let runtime = process::runtime()?;
-    Ok(runtime.block_on(serve(config))?)
+    Ok(runtime.block_on(serve(config, input.shown()))?)
 }
 
-async fn serve(config: SamplerConfig) -> anyhow::Result<ExitCode> {
+async fn serve(config: SamplerConfig, shown: Shown) -> anyhow::Result<ExitCode> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let shared = &config.shared;
     let observed = observe::start(shared, "sampler").await?;
@@ -81,6 +82,7 @@ async fn serve(config: SamplerConfig) -> anyhow::Result<ExitCode> {
     let node = Node { sampler: sampler.clone(), members };
     observed.watch_sampler(&config, &node);
     observed.watch_xray(xray);
+    observed.debug_sampler(&config, &shown, &node).await?;
 
     let mut signal = process::StopSignal::new()?;
     let stop = CancellationToken::new();

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Installs what tests/e2e and tests/clients need of other languages, in the versions that the files
+# Installs what tests/e2e and tests/clients need of other languages and of Prometheus, in the versions that the files
 # there say: Python's packages into .venv, everything else into target/clients. Does nothing for
 # what has been done: each part has a stamp with what it was made of.
 set -eu
@@ -69,6 +69,16 @@ tools() {
     done
 }
 
+# Prometheus of the distribution; there is nothing to pin: any version scrapes.
+prometheus() {
+    if command -v promtool >/dev/null; then return; fi
+    command -v apt-get >/dev/null && [ "$(id -u)" = 0 ] ||
+        fail "needs prometheus and promtool; on Debian and Ubuntu, as root: apt-get install prometheus"
+    install="apt-get install --yes --no-install-recommends prometheus"
+    $install >&2 || { apt-get update >&2 && $install >&2; } || fail "cannot: $install"
+}
+
+prometheus
 mkdir -p "$clients/java" "$clients/go" "$clients/node" "$clients/bin"
 once .venv/stamp python tests/e2e/requirements.txt
 once "$clients/node/stamp" node tests/clients/node/package*.json

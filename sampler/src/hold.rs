@@ -19,8 +19,10 @@ use crate::core::shard::{Arrived, Outlet, Role};
 use crate::export::Exports;
 
 mod figures;
+mod traces;
 
 pub use figures::Snapshot;
+pub use traces::{HeldService, HeldTraces};
 
 /// When a sender should come back.
 pub const RETRY_AFTER: Duration = Duration::from_secs(1);

@@ -1,5 +1,6 @@
-//! What is seen from outside: logs, metrics, health; from the tiers' own counters to series.
+//! What is seen from outside: logs, metrics, health, debug pages; from the tiers' own counters to series.
 
+mod debug;
 mod ledger;
 mod loadbalancer;
 mod receive;
@@ -10,23 +11,20 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use parking_lot::Mutex;
-use tailgate_common::config::{
-    LogEncoding, LogLevel, MetricsLevel, MetricsNaming, PullReader, Shared,
-};
+use tailgate_common::config::{MetricsLevel, MetricsNaming, PullReader, Shared, Shown};
 use tailgate_common::limit::ByteBudget;
 use tailgate_common::net::tls::server_config;
 use tailgate_common::peer::RefusedPeers;
 use tailgate_common::telemetry::{
-    Allocator, COLLECTOR, Form, Health, HealthServer, Latch, Level, LogSettings, Metrics, Naming,
-    PROMETHEUS, init_logs, label_name, serve_health, serve_metrics, watch_files, watch_process,
-    watch_refused,
+    Allocator, COLLECTOR, DebugPages, Form, Health, Latch, Level, Logged, Metrics, Naming,
+    PROMETHEUS, Server, init_logs, label_name, serve_debug, serve_health, serve_metrics,
+    watch_files, watch_logs, watch_process, watch_refused,
 };
 use tailgate_loadbalancer::LoadBalancer;
 use tailgate_loadbalancer::config::LoadBalancerConfig;
 use tailgate_sampler::config::SamplerConfig;
 use tailgate_sampler::members::Node;
 use tokio_util::sync::CancellationToken;
-use tracing::level_filters::LevelFilter;
 
 use crate::receivers;
 
@@ -34,9 +32,10 @@ use crate::receivers;
 pub struct Observed {
     metrics: Metrics,
     health: Health,
+    logged: Logged,
     starting: Mutex<Option<Latch>>,
     stop: CancellationToken,
-    servers: Vec<HealthServer>,
+    servers: Mutex<Vec<Server>>,
 }
 
 /// Attributes of the resource that all series have unless a reader says otherwise: dashboards ask for them there.
@@ -45,15 +44,7 @@ const ON_EVERY_SERIES: [&str; 3] = ["service.name", "service.instance.id", "serv
 /// Sets up logs, and starts the servers that the configuration asks for.
 pub async fn start(shared: &Shared, tier: &str) -> anyhow::Result<Observed> {
     let telemetry = &shared.telemetry;
-    init_logs(&LogSettings {
-        level: match telemetry.logs.level {
-            LogLevel::Debug => LevelFilter::DEBUG,
-            LogLevel::Info => LevelFilter::INFO,
-            LogLevel::Warn => LevelFilter::WARN,
-            LogLevel::Error => LevelFilter::ERROR,
-        },
-        json: telemetry.logs.encoding == LogEncoding::Json,
-    })?;
+    let logged = init_logs(&telemetry.logs)?;
     let resource = resource(shared, tier);
     let level = match telemetry.metrics.level {
         MetricsLevel::None | MetricsLevel::Basic => Level::Basic,
@@ -62,6 +53,7 @@ pub async fn start(shared: &Shared, tier: &str) -> anyhow::Result<Observed> {
     };
     let metrics = Metrics::new(&resource, level);
     watch_process(&metrics, Allocator::Jemalloc, Instant::now());
+    watch_logs(&metrics, logged.clone());
     let (health, latch) = Health::new();
     let stop = CancellationToken::new();
     let mut servers = Vec::new();
@@ -78,7 +70,8 @@ pub async fn start(shared: &Shared, tier: &str) -> anyhow::Result<Observed> {
         servers.push(serve_health(health.clone(), endpoint, path, tls, stop.clone()).await?);
     }
     watch_files(&metrics, &health);
-    Ok(Observed { metrics, health, starting: Mutex::new(Some(latch)), stop, servers })
+    let (starting, servers) = (Mutex::new(Some(latch)), Mutex::new(servers));
+    Ok(Observed { metrics, health, logged, starting, stop, servers })
 }
 
 /// The attributes of this process. As in the collector, `service.telemetry.resource` may say otherwise, and nothing as
@@ -123,6 +116,7 @@ impl Observed {
     /// The start-up is over.
     pub fn ready(&self) {
         *self.starting.lock() = None;
+        self.metrics.complete();
         tracing::info!("ready");
     }
 
@@ -139,7 +133,7 @@ impl Observed {
     /// Stops the servers.
     pub async fn end(self) {
         self.stop.cancel();
-        for server in self.servers {
+        for server in self.servers.into_inner() {
             server.stopped().await;
         }
     }
@@ -164,6 +158,43 @@ impl Observed {
     /// Shows the servers of the receivers.
     pub fn watch_receivers(&self, shared: &Shared, receivers: &receivers::Receivers) {
         receive::watch(&self.metrics, shared, receivers);
+    }
+}
+
+impl Observed {
+    /// Serves the debug pages of a sampler.
+    pub async fn debug_sampler(
+        &self,
+        config: &SamplerConfig,
+        shown: &Shown,
+        node: &Node,
+    ) -> anyhow::Result<()> {
+        let mut pages = debug::sampler_pages(&config.shared, node);
+        debug::add_common(&mut pages, config, shown, self.logged.clone());
+        self.debug(&config.shared, pages).await
+    }
+
+    /// Serves the debug pages of a load balancer.
+    pub async fn debug_load_balancer(
+        &self,
+        config: &LoadBalancerConfig,
+        shown: &Shown,
+        balancer: &Arc<LoadBalancer>,
+    ) -> anyhow::Result<()> {
+        let mut pages = debug::load_balancer_pages(balancer);
+        debug::add_common(&mut pages, config, shown, self.logged.clone());
+        self.debug(&config.shared, pages).await
+    }
+
+    async fn debug(&self, shared: &Shared, pages: DebugPages) -> anyhow::Result<()> {
+        let Some(admin) = &shared.tailgate.admin else { return Ok(()) };
+        match serve_debug(pages, &admin.endpoint, self.stop.clone()).await {
+            Ok(server) => self.servers.lock().push(server),
+            Err(error) if admin.required => return Err(error.into()),
+            // Several instances on one machine have the same default.
+            Err(error) => tracing::warn!(%error, "no debug pages; set tailgate.admin.endpoint"),
+        }
+        Ok(())
     }
 }
 
@@ -212,8 +243,8 @@ mod tests {
         let metrics = Metrics::new(&resource(&config.shared, "loadbalancer"), Level::Normal);
         let (health, _latch) = Health::new();
         let stop = CancellationToken::new();
-        let servers = Vec::new();
-        let observed = Observed { metrics, health, starting: Mutex::new(None), stop, servers };
+        let (starting, servers, logged) = (Mutex::new(None), Mutex::default(), Logged::default());
+        let observed = Observed { metrics, health, logged, starting, stop, servers };
         observed.watch_receivers(&config.shared, &receivers);
         let value = |name: &str, labels: &[&str]| {
             let text = observed.metrics.render(&Form::default());

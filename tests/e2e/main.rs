@@ -6,10 +6,12 @@
 
 mod bad_input;
 mod config;
+mod debug;
 mod demo;
 mod fleet;
 mod gateway;
 mod otlp_http;
+mod prometheus;
 mod python;
 mod raw;
 mod receive;

@@ -88,6 +88,7 @@ impl Expander<'_> {
                 return Some(Part::Text(text.replace("$$", "$")));
             };
             let value = self.lookup(&text[start..end], mark, path)?;
+            self.diag.expands(&value);
             self.left = self.left.saturating_sub(value.len());
             if text.len() + value.len() > MAX_EXPANDED || self.left == 0 {
                 let help = "shorten the value of the variable";

@@ -1,7 +1,7 @@
 //! What is wrong with a configuration, all of it at once, and what is worth saying about it.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use super::source::{Mark, Source, without_user};
@@ -63,6 +63,10 @@ pub struct Diag {
     errors: RefCell<Vec<ConfigError>>,
     notes: RefCell<Vec<Note>>,
     asked: RefCell<BTreeMap<String, Asked>>,
+    /// Paths of values that are never shown.
+    secrets: RefCell<BTreeSet<String>>,
+    /// What variables and files were expanded to.
+    expanded: RefCell<BTreeSet<String>>,
 }
 
 /// Errors kept; a file that has more is not a collector's configuration.
@@ -131,6 +135,8 @@ impl Diag {
             errors: RefCell::default(),
             notes: RefCell::default(),
             asked: RefCell::default(),
+            secrets: RefCell::default(),
+            expanded: RefCell::default(),
         }
     }
 
@@ -170,6 +176,27 @@ impl Diag {
     /// Remembers the default of the key at `path`.
     pub(super) fn ask_default(&self, path: String, default: String) {
         self.asked.borrow_mut().entry(path).or_default().default = Some(default);
+    }
+
+    /// The value at this path is a secret.
+    pub(super) fn secret(&self, path: &str) {
+        self.secrets.borrow_mut().insert(path.to_owned());
+    }
+
+    pub(super) fn is_secret(&self, path: &str) -> bool {
+        self.secrets.borrow().contains(path)
+    }
+
+    /// `${...}` was expanded to this.
+    pub(super) fn expands(&self, text: &str) {
+        self.expanded.borrow_mut().insert(text.to_owned());
+    }
+
+    /// Longest first, so that none is taken for the part of another.
+    pub(super) fn expanded(&self) -> Vec<String> {
+        let mut all: Vec<String> = self.expanded.borrow().iter().cloned().collect();
+        all.sort_by_key(|text| std::cmp::Reverse(text.len()));
+        all
     }
 
     /// The source a mark is in.

@@ -17,6 +17,8 @@ const MAX_BYTES: u64 = 1 << 20;
 pub struct Input {
     pub(super) diag: Diag,
     pub(super) root: Node,
+    /// The same before expansion.
+    pub(super) written: Node,
 }
 
 /// A text of YAML and what it is called.
@@ -115,7 +117,7 @@ impl Input {
             match tree::parse(&text.text, source) {
                 Ok(mut node) => {
                     if text.nests {
-                        node.nest_keys();
+                        node.nest_keys(&diag);
                     }
                     match &mut root {
                         None => root = Some(node),
@@ -134,8 +136,9 @@ impl Input {
                 "give --config",
             ));
         };
+        let written = root.clone();
         env::expand(&mut root, &diag, env);
-        Ok(Self { diag, root })
+        Ok(Self { diag, root, written })
     }
 
     /// The reader of the top level; an error if that is no mapping.

@@ -77,6 +77,7 @@ impl<'a> Item<'a> {
 
     /// Text that is never printed.
     pub fn secret(&self) -> Option<Secret> {
+        self.diag.secret(&self.path);
         self.string().map(Secret::new)
     }
 

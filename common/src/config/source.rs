@@ -28,7 +28,7 @@ pub struct Source {
 const WINDOW: usize = 96;
 
 /// Words in a key that make its value unfit for printing.
-const SENSITIVE: [&str; 12] = [
+pub(super) const SENSITIVE: [&str; 12] = [
     "secret",
     "token",
     "password",

@@ -83,8 +83,8 @@ pub async fn serve_health(
     .await
 }
 
-/// RFC 3339 in UTC with nanoseconds. The calendar is Howard Hinnant's `civil_from_days`.
-fn rfc3339(time: SystemTime) -> String {
+/// As text: RFC 3339 in UTC with nanoseconds. The calendar is Howard Hinnant's `civil_from_days`.
+pub fn rfc3339(time: SystemTime) -> String {
     let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
     let (days, second) = (since.as_secs() / 86_400, since.as_secs() % 86_400);
     let z = days + 719_468;

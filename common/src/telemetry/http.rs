@@ -42,6 +42,8 @@ pub struct Server {
 pub(super) type Page = Response<Full<Bytes>>;
 
 const MAX_CONNECTIONS: usize = 64;
+/// Bytes of a request's head.
+const MAX_HEAD: usize = 16 << 10;
 const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 const CONNECTION_TIMEOUT: Duration = Duration::from_secs(300);
 
@@ -52,6 +54,7 @@ pub(super) fn text(status: StatusCode, body: impl Into<Bytes>) -> Page {
     response
 }
 
+/// Called where waiting for a lock holds nobody up.
 type Handler = dyn Fn(&Request<Incoming>) -> Page + Send + Sync;
 
 async fn accept(
@@ -91,10 +94,15 @@ async fn connection<S: AsyncRead + AsyncWrite + Unpin + Send>(
     stop: CancellationToken,
 ) {
     let service = service_fn(move |request| {
-        let page = handler(&request);
-        async move { Ok::<_, Infallible>(page) }
+        let handler = handler.clone();
+        async move {
+            let page = tokio::task::spawn_blocking(move || handler(&request)).await;
+            let failed = |_| text(StatusCode::INTERNAL_SERVER_ERROR, "the page failed\n");
+            Ok::<_, Infallible>(page.unwrap_or_else(failed))
+        }
     });
     let mut server = http1::Builder::new();
+    server.max_buf_size(MAX_HEAD);
     server.timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT);
     let connection = server.serve_connection(TokioIo::new(stream), service);
     tokio::pin!(connection);

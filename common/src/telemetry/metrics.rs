@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use ::http::{Response, StatusCode, header};
 use parking_lot::Mutex;
@@ -39,6 +39,7 @@ struct Inner {
     families: Mutex<BTreeMap<&'static str, Family>>,
     /// Held while they run and the text is made: a scrape is one snapshot.
     hooks: Mutex<Vec<Hook>>,
+    complete: AtomicBool,
 }
 
 struct Family {
@@ -54,7 +55,8 @@ enum Value {
     Distribution(DistributionSeries),
 }
 
-/// Serves `/metrics` on `address` (`host:port`) until `stop`.
+/// Serves `/metrics` on `address` (`host:port`) until `stop`; until [`Metrics::complete`] with an answer that says so:
+/// a scrape with some of the series would look like a reset.
 pub async fn serve_metrics(
     metrics: Metrics,
     form: Form,
@@ -64,6 +66,12 @@ pub async fn serve_metrics(
     Server::start("metrics", address, None, stop, move |request| {
         if request.uri().path() != "/metrics" {
             return text(StatusCode::NOT_FOUND, "metrics are at /metrics\n");
+        }
+        if !metrics.0.complete.load(Ordering::Acquire) {
+            return text(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "starting: not all series are there yet\n",
+            );
         }
         let mut response = Response::new(metrics.render(&form).into());
         let kind = header::HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
@@ -79,7 +87,12 @@ impl Metrics {
     /// No series yet but `target_info`, with these attributes of the resource; those that begin with the same label
     /// name count once.
     pub fn new(resource: &[(String, String)], level: Level) -> Self {
-        let inner = Inner { level, families: Mutex::default(), hooks: Mutex::default() };
+        let inner = Inner {
+            level,
+            families: Mutex::default(),
+            hooks: Mutex::default(),
+            complete: AtomicBool::default(),
+        };
         let mut labels: Vec<(String, String)> = Vec::new();
         for (name, value) in resource {
             let name = label_name(name);
@@ -93,6 +106,11 @@ impl Metrics {
         let family = Family { def: defs::TARGET_INFO, series };
         inner.families.lock().insert(defs::TARGET_INFO.name, family);
         Self(Arc::new(inner))
+    }
+
+    /// All series that are there from the start are there.
+    pub fn complete(&self) {
+        self.0.complete.store(true, Ordering::Release);
     }
 
     /// The counter with these label values, in the order of the definition.

@@ -64,6 +64,7 @@ fn everything(metrics: &Metrics) -> LedgerSeries {
     for signal in ["metrics", "logs", "profiles"] {
         metrics.counter(&defs::OTHER_SIGNAL_REQUESTS, &[signal]);
     }
+    watch_logs(metrics, Logged::default());
     ProcessorSeries::new(metrics, "tail_sampling");
     MemoryLimiterSeries::new(metrics, "memory_limiter");
     ExporterSeries::new(metrics, "awsxray");
@@ -85,8 +86,11 @@ fn everything(metrics: &Metrics) -> LedgerSeries {
 #[tokio::test]
 async fn every_series_is_there_from_the_start() {
     let (metrics, stop) = (metrics(), CancellationToken::new());
+    let server = serve_metrics(metrics.clone(), form(), "127.0.0.1:0", stop.clone()).await.unwrap();
     everything(&metrics);
-    let server = serve_metrics(metrics, form(), "127.0.0.1:0", stop.clone()).await.unwrap();
+    let early = get(server.local_addr(), "/metrics").await;
+    assert!(early.0 == 503 && early.1.starts_with("starting"), "{early:?}");
+    metrics.complete();
     let (status, body) = get(server.local_addr(), "/metrics").await;
     assert_eq!(status, 200);
     let (series, types) = parse(&body);
@@ -142,6 +146,41 @@ fn each_level_shows_what_it_should() {
     assert!(!normal.contains_key("rpc_server_duration"));
     assert!(detailed.contains_key("rpc_server_duration"));
     assert_eq!(detailed.len(), all().count());
+}
+
+/// The row of a metric in docs/METRICS.md.
+fn row(def: &Def) -> String {
+    let kind = match def.kind {
+        Kind::Counter | Kind::FloatCounter => "counter",
+        Kind::Gauge => "gauge",
+        Kind::Histogram(_) => "histogram",
+    };
+    let unit = match def.unit {
+        Unit::Count => "",
+        Unit::Bytes => ", bytes",
+        Unit::Seconds => ", s",
+        Unit::Milliseconds => ", ms",
+        Unit::Microseconds => ", us",
+    };
+    let other = PROMETHEUS.names(def).remove(0);
+    let ending = other.strip_prefix(def.name).unwrap_or(&other);
+    let ending = if ending.is_empty() { String::new() } else { format!("`{ending}`") };
+    let level = format!("{:?}", def.level).to_lowercase();
+    let labels = def.labels.join(", ");
+    format!("| `{}` | {ending} | {kind}{unit} | {labels} | {level} | {} |", def.name, def.help)
+}
+
+#[test]
+fn the_documentation_lists_every_series() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/METRICS.md");
+    let text = std::fs::read_to_string(path).unwrap();
+    let written: Vec<&str> = text.lines().filter(|line| line.starts_with("| `")).collect();
+    let wanted: Vec<String> = all().map(row).collect();
+    let missing: Vec<_> = wanted.iter().filter(|row| !written.contains(&row.as_str())).collect();
+    assert!(missing.is_empty(), "rows to write into docs/METRICS.md: {missing:#?}");
+    let wrong: Vec<_> =
+        written.iter().filter(|row| !wanted.iter().any(|wanted| wanted == *row)).collect();
+    assert!(wrong.is_empty(), "rows of no metric in docs/METRICS.md: {wrong:#?}");
 }
 
 #[test]

@@ -206,6 +206,23 @@ impl Shard {
         (self.log.live_bytes(), self.log.capacity())
     }
 
+    /// Shows up to `most` records of held traces: trace, when it began, spans of the record, its fragment. Records of
+    /// one trace come one after the other.
+    pub fn look(&self, mut most: usize, mut see: impl FnMut(TraceId, Nanos, u32, &[u8])) {
+        for (trace_id, trace) in &self.index {
+            let mut next = trace.last;
+            while let Some(at) = next {
+                if most == 0 {
+                    return;
+                }
+                most -= 1;
+                let record = self.log.read(at);
+                see(*trace_id, trace.first_seen, record.spans, record.fragment);
+                next = record.prev;
+            }
+        }
+    }
+
     pub(super) fn charge(&mut self, bytes: u64) -> bool {
         charge(&mut self.overhead, &mut self.overhead_used, bytes)
     }

@@ -10,6 +10,7 @@ const CHANGE: &[&str] = &["exporter", "change"];
 const UNPROCESSED: &[&str] = &["exporter", "code"];
 const ANSWER: &[&str] = &["transport", "code"];
 const FILE: &[&str] = &["file"];
+const LEVEL: &[&str] = &["level"];
 const LEDGER: &[&str] = &["outcome", "reason"];
 const STATE: &[&str] = &["state"];
 const REASON: &[&str] = &["reason"];
@@ -125,5 +126,12 @@ super::define! {
         TLS_CERTIFICATE_EXPIRY: Gauge, Seconds, FILE,
             "tailgate_tls_certificate_expiry_seconds",
             "When the certificate in use ends, in seconds since 1970";
+
+        LOG_EVENTS: Counter, Count, LEVEL,
+            "tailgate_log_events",
+            "Number of warnings and errors, logged or suppressed";
+        LOG_LINES_SUPPRESSED: Counter, Count, NONE,
+            "tailgate_log_lines_suppressed",
+            "Number of log lines that sampling left out";
     }
 }
