@@ -3,7 +3,11 @@
 //! Source: confmap v1.67, `Conf.Merge` (koanf): mappings are merged key by key, lists and scalars
 //! are replaced, and a key without a value keeps what was there only if nothing was.
 
+use super::error::Diag;
 use super::tree::{Entry, Node, Value};
+
+/// What is nested is walked by recursion.
+const MAX_PARTS: usize = 32;
 
 impl Node {
     /// Takes over what `later` says.
@@ -21,10 +25,15 @@ impl Node {
         }
     }
 
-    /// Makes `a::b: c` into `a: {b: c}`, at the top and in what comes out.
-    pub fn nest_keys(&mut self) {
+    /// Makes `a::b: c` into `a: {b: c}` at the top. A key of too many parts is an error in `diag`.
+    pub fn nest_keys(&mut self, diag: &Diag) {
         let Value::Map(entries) = &mut self.value else { return };
         for entry in std::mem::take(entries) {
+            if entry.key.matches("::").count() >= MAX_PARTS {
+                let what = format!("a key of more than {MAX_PARTS} parts");
+                diag.error(entry.mark, what, "no configuration needs as many");
+                continue;
+            }
             let mut nested =
                 Self { value: Value::Map(Vec::new()), mark: entry.mark, original: None };
             let parts: Vec<&str> = entry.key.split("::").collect();
@@ -91,6 +100,9 @@ mod tests {
         assert_eq!(set.unwrap(), "{a:{b:2,c/d:[x,y]},e:~}");
         let nested = load(&["yaml:a::b::c: 1", "yaml:{a::b::d: 2, a::e: 3}"], &[]);
         assert_eq!(nested.unwrap(), "{a:{b:{c:1,d:2},e:3}}");
+        let deep = format!("{}b=1", "a.".repeat(100));
+        let errors = load(&["yaml:a: 1"], &[&deep]).unwrap_err();
+        assert!(errors.contains("a key of more than 32 parts"), "{errors}");
     }
 
     #[test]
