@@ -9,26 +9,26 @@ use tailgate_common::clock::{Clock, Nanos};
 use tailgate_common::limit::ByteBudget;
 use tailgate_common::receive::{Code, Ingest, ReceivedSpans, Refusal, Reply, Transport};
 use tailgate_common::telemetry::{Distribution, defs};
+use tailgate_policy::Value;
 use tailgate_proto::{Limits, Scan, ScanError, scan, splice, spliced_len};
 
 use crate::core::buffer::{Buffer, Outcome, SHARDS};
-use crate::core::counts::{Counts, Early};
+use crate::core::counts::Counts;
 use crate::core::log::SEGMENT_BYTES;
 use crate::core::outbox::Kept;
 use crate::core::shard::{Arrived, Outlet, Role};
 use crate::export::Exports;
 
 mod figures;
+mod shedding;
 mod traces;
 
 pub use figures::Snapshot;
+use shedding::Shedding;
 pub use traces::{HeldService, HeldTraces};
 
 /// When a sender should come back.
 pub const RETRY_AFTER: Duration = Duration::from_secs(1);
-
-/// From this share of the buffer's budget on, traces are decided early (in tenths).
-const EARLY_TENTHS: u64 = 8;
 
 /// What the sampler does with spans.
 pub enum Mode {
@@ -59,6 +59,7 @@ pub struct Sampler {
     tick_ms: Distribution,
     /// Microseconds in which traces were decided.
     deciding_us: AtomicU64,
+    shedding: Shedding,
 }
 
 impl Outlet for Exports {
@@ -68,6 +69,14 @@ impl Outlet for Exports {
 
     fn offer(&self, _now: Nanos, kept: Kept) -> Result<(), Kept> {
         Exports::offer(self, kept)
+    }
+
+    fn sheds(&self) -> bool {
+        Exports::sheds(self)
+    }
+
+    fn shed(&self, value: Value) -> u64 {
+        Exports::shed(self, value)
     }
 }
 
@@ -91,6 +100,7 @@ impl Sampler {
             received: ReceivedSpans::default(),
             tick_ms: Distribution::new(&defs::TAIL_DECISION_TIMER_LATENCY),
             deciding_us: AtomicU64::new(0),
+            shedding: Shedding::default(),
         }
     }
 
@@ -168,38 +178,11 @@ impl Sampler {
                 self.deciding_us.fetch_add(took, Ordering::Relaxed);
             }
         }
-        more |= self.relieve(buffer, now);
+        let relief = buffer.relieve(now, &*self.exports);
+        self.shedding.note(relief);
+        more |= relief.more;
         self.tick_ms.record(self.clock.now().since(now).as_secs_f64() * 1e3);
         more
-    }
-
-    /// While memory is short, forgets what is only remembered, then decides the oldest traces early; whether there is
-    /// more to do. When the exporters are full that would free nothing that is kept: the door closes instead.
-    fn relieve(&self, buffer: &Buffer, now: Nanos) -> bool {
-        let threshold = self.budget.limit() / 10 * EARLY_TENTHS;
-        for _ in 0..16 {
-            if self.budget.used() <= threshold || !self.exports.has_room() {
-                return false;
-            }
-            let mut done = false;
-            for index in 0..SHARDS {
-                let mut shard = buffer.shard(index);
-                done |= shard.forget_early(now, 64);
-            }
-            if done {
-                continue;
-            }
-            for index in 0..SHARDS {
-                let mut shard = buffer.shard(index);
-                for _ in 0..16 {
-                    done |= shard.decide_oldest(now, Early::Memory, &*self.exports);
-                }
-            }
-            if !done {
-                return false;
-            }
-        }
-        true
     }
 
     /// Decides everything that is undecided; how many traces the exporters have no room for yet.
@@ -275,7 +258,8 @@ impl Forwarded {
         let mut outcome =
             Outcome { rejected: rejected.spans, reason: rejected.reason, ..Outcome::default() };
         let Some(first) = found.spans().first() else { return Ok(outcome) };
-        let kept = Kept { trace_id: first.trace_id, spans, fragment: whole(body, &found) };
+        let (fragment, value) = (whole(body, &found), Value::default());
+        let kept = Kept { trace_id: first.trace_id, spans, fragment, value };
         // Offered and counted under one lock, so that a snapshot sees both or neither.
         let mut counts = self.counts.lock();
         counts.received += u64::from(spans);

@@ -24,6 +24,7 @@ pub fn lost_reasons(aws: bool) -> Vec<Reason> {
         Reason::PERMANENT,
         Reason::TOO_LARGE,
         Reason::INTERNAL,
+        Reason::QUEUE_FULL,
     ];
     if aws {
         reasons.extend(xray::lost_reasons());

@@ -159,11 +159,12 @@ impl Exporters {
     }
 
     fn show(&self, sampler: &Sampler, snapshot: &Snapshot) {
-        let refused = snapshot.counts.rejected_export_queue;
+        let counts = &snapshot.counts;
+        let refused = counts.rejected_export_queue + counts.lost_queue_full;
         for (queue, series) in snapshot.outbox.queues.iter().zip(&self.each) {
             series.sent.absolute(queue.sent);
-            series.send_failed.absolute(queue.failed);
-            series.enqueue_failed.absolute(refused);
+            series.send_failed.absolute(queue.failed - queue.shed);
+            series.enqueue_failed.absolute(refused + queue.shed);
             let (size, capacity) = queue.fill();
             series.queue_size.set(size as f64);
             series.queue_capacity.set(capacity as f64);

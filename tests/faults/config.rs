@@ -20,8 +20,12 @@ pub struct Setup {
     pub shutdown_timeout: &'static str,
     /// `memory_limiter.limit_mib` of the samplers.
     pub memory_mib: u32,
-    /// Keep errors and a tenth of the rest, instead of everything.
+    /// Keep errors and some of the rest, instead of everything.
     pub policies: bool,
+    /// The percentage of the rest.
+    pub chance: u32,
+    /// Refuse, rather than give up kept traces, when the backend takes nothing for long.
+    pub block_on_overflow: bool,
 }
 
 /// A member's name and its address for whoever reads the file.
@@ -32,7 +36,7 @@ const SECRET: &str = "correct horse battery staple";
 const KEEP_ALL: &str = "      - {name: all, type: always_sample}\n";
 const KEEP_SOME: &str =
     "      - {name: errors, type: status_code, status_code: {status_codes: [ERROR]}}
-      - {name: tenth, type: probabilistic, probabilistic: {sampling_percentage: 10}}
+      - {name: some, type: probabilistic, probabilistic: {sampling_percentage: CHANCE}}
 ";
 
 // === impl Setup ===
@@ -47,6 +51,8 @@ impl Default for Setup {
             shutdown_timeout: "10s",
             memory_mib: 512,
             policies: false,
+            chance: 10,
+            block_on_overflow: true,
         }
     }
 }
@@ -61,6 +67,7 @@ impl Setup {
         backend: SocketAddr,
     ) -> String {
         let policies = if self.policies { KEEP_SOME } else { KEEP_ALL };
+        let policies = policies.replace("CHANCE", &self.chance.to_string());
         format!(
             "receivers:
   otlp:
@@ -76,10 +83,12 @@ processors:
     endpoint: {backend}
     tls: {{insecure: true}}
     retry_on_failure: {{initial_interval: 200ms, max_interval: 1s}}
+    sending_queue: {{block_on_overflow: {block}}}
 {service}{tailgate}",
             otlp = ports.otlp.addr(),
             memory = self.memory_mib,
             wait = self.decision_wait,
+            block = self.block_on_overflow,
             service = service(ports, "memory_limiter, tail_sampling", "otlp_grpc"),
             tailgate = self.tailgate(name, ports, members, true),
         )

@@ -1,8 +1,10 @@
 //! More load than memory.
 
+use tailgate_testkit::balance::NodeLedger;
+use tailgate_testkit::checker::Keep;
 use tailgate_testkit::load::Config;
 use tailgate_testkit::sink::Behaviour;
-use tailgate_testkit::traffic::Shape;
+use tailgate_testkit::traffic::{Shape, Trace};
 use tailgate_testkit::wait::eventually;
 
 use crate::config::Setup;
@@ -52,6 +54,44 @@ async fn what_does_not_fit_is_refused_and_what_was_acknowledged_is_not_lost() {
     end.exported_is_at_sink(&verdict);
 }
 
-fn refused(ledger: &tailgate_testkit::balance::NodeLedger) -> u64 {
+/// The backend takes nothing and queues may give up what they hold: what comes is acknowledged all the same, and of
+/// what is kept the traces go that only chance keeps.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_worth_least_is_given_up_first_and_counted() {
+    let (policies, chance, block_on_overflow) = (true, 100, false);
+    let setup =
+        Setup { memory_mib: LIMIT_MIB, policies, chance, block_on_overflow, ..Setup::default() };
+    let fleet = Fleet::start(&setup).await;
+    fleet.sink.behave(Behaviour::Refuse(tonic::Code::Unavailable, None));
+    let (traces, span_bytes, errors_per_mille) = (6_000, 2_000, 100);
+    let shape = Shape { traces, span_bytes, errors_per_mille, lag_blocks: 0, ..seconds(1.0) };
+    let run = Run::start(shape, Config { rate: None, ..config(fleet.targets()) });
+    let ended = run.end().await;
+    ended.all_acked();
+    for sampler in 0..2 {
+        let gives_up = |ledger: &NodeLedger| ledger.of("lost", "queue_full") > 0;
+        fleet.sampler_until(sampler, "traces given up", gives_up).await;
+        let usage = fleet.samplers[sampler].process.usage().unwrap();
+        assert!(usage.peak_rss < (u64::from(LIMIT_MIB) << 20) + BESIDES, "{usage:?}");
+    }
+    fleet.sink.behave(Behaviour::Accept);
+    fleet.settled().await;
+    // All are kept, errors and by chance. Whole traces are given up: of those that are up to chance.
+    let keep = |trace: &Trace| if trace.error.is_some() { Keep::Yes } else { Keep::Either };
+    let verdict = ended.judge_fleet(&fleet, keep);
+    verdict.clean().unwrap();
+    let end = fleet.end(&[]).await;
+    let lost = end.total("lost");
+    println!("given up: {lost}, out: {}", verdict.received);
+    assert_eq!(
+        lost,
+        verdict.acked - verdict.received,
+        "what the ledgers call lost, the sink misses"
+    );
+    assert_eq!(lost, end.cancelled().of("lost", "queue_full"));
+    end.exported_is_at_sink(&verdict);
+}
+
+fn refused(ledger: &NodeLedger) -> u64 {
     ledger.of("rejected", "memory") + ledger.of("rejected", "export_queue")
 }

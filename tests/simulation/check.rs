@@ -28,8 +28,9 @@ pub fn check(nodes: &[Node], claims: &Claims<'_>, faults: &Faults) -> Result<(),
     for trace in 0..claims.traces {
         let acked = of_trace(claims.acked, trace);
         let kept = of_trace(&kept, trace);
-        // The backend refused some, and an ejected member's part was decided alone.
-        if faults.backend_rejects || claims.ejected {
+        // The backend refused some, the samplers gave some up, and an ejected member's part was decided alone.
+        let given_up = nodes.iter().any(Node::gave_up);
+        if faults.backend_rejects || claims.ejected || given_up {
             continue;
         }
         if !kept.is_empty() {

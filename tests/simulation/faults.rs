@@ -13,6 +13,8 @@ pub struct Faults {
     pub backend_fails: bool,
     pub backend_rejects: bool,
     pub root_wait: bool,
+    /// Full queues may give traces up.
+    pub sheds: bool,
     /// All spans of a trace come well before its decision.
     pub prompt: bool,
 }
@@ -30,6 +32,7 @@ impl Faults {
             backend_fails: bit(4),
             backend_rejects: seed.is_multiple_of(11),
             root_wait: seed.is_multiple_of(13),
+            sheds: bit(8),
             prompt: seed.is_multiple_of(4) && !seed.is_multiple_of(13),
         }
     }

@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use tailgate_common::clock::Nanos;
 use tailgate_common::limit::ByteBudget;
-use tailgate_policy::{Options, PolicyConfig, Program, Rule};
+use tailgate_policy::{Options, PolicyConfig, Program, Rule, Value};
 use tailgate_proto::Limits;
 use tailgate_sampler::core::buffer::{Buffer, SHARDS, totals};
-use tailgate_sampler::core::counts::{Early, TRANSITIONS};
+use tailgate_sampler::core::counts::TRANSITIONS;
 use tailgate_sampler::core::deputy::Offer;
 use tailgate_sampler::core::outbox::{Batch, BatchLimits, Kept, Loss, Outbox, QueueLimits, Reason};
 use tailgate_sampler::core::shard::{Arrived, Outlet, Role, Settings};
@@ -60,6 +60,14 @@ impl Outlet for Out {
     fn offer(&self, now: Nanos, kept: Kept) -> Result<(), Kept> {
         self.0.borrow_mut().offer(kept, now)
     }
+
+    fn sheds(&self) -> bool {
+        self.0.borrow().sheds()
+    }
+
+    fn shed(&self, value: Value) -> u64 {
+        self.0.borrow_mut().shed(value)
+    }
 }
 
 impl Node {
@@ -74,7 +82,12 @@ impl Node {
         };
         let budget = ByteBudget::new(if faults.little_memory { 3 << 20 } else { 64 << 20 });
         let queue = if faults.small_queue { 2_000 } else { 1 << 20 };
-        let outbox = Outbox::new(&[QueueLimits { bytes: queue, size: None, batches: 2 }]);
+        let outbox = Outbox::new(&[QueueLimits {
+            bytes: queue,
+            size: None,
+            batches: 2,
+            sheds: faults.sheds,
+        }]);
         let watch =
             |other| (other != number).then(|| (Watch::new(Nanos::ZERO, EJECT_AFTER), Nanos::ZERO));
         Self {
@@ -132,10 +145,8 @@ impl Node {
         for index in 0..SHARDS {
             let mut shard = self.buffer.shard(index);
             shard.tick(now, &self.out);
-            if self.budget.used() > self.budget.limit() / 10 * 8 {
-                shard.decide_oldest(now, Early::Memory, &self.out);
-            }
         }
+        self.buffer.relieve(now, &self.out);
         offers
     }
 
@@ -184,6 +195,12 @@ impl Node {
     pub fn transitions(&self) -> impl Iterator<Item = (&'static str, u64)> {
         let (counts, _) = totals(&self.buffer.lock_all());
         TRANSITIONS.into_iter().map(move |(at, name)| (name, counts.transitions[at as usize]))
+    }
+
+    /// Some of what was kept was given up, for lack of memory.
+    pub fn gave_up(&self) -> bool {
+        let outbox = self.out.0.borrow().counts();
+        self.counts().lost_queue_full > 0 || outbox.lost.contains_key(&Reason::QUEUE_FULL)
     }
 
     pub fn counts(&self) -> tailgate_sampler::core::counts::Counts {

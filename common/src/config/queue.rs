@@ -15,6 +15,8 @@ pub struct Queue {
     pub size: Option<u64>,
     /// Unit of `queue_size`; default requests.
     pub sizer: Sizer,
+    /// When it is full, new spans are refused and nothing is given up; default false.
+    pub block_on_overflow: bool,
     /// `batch`; without it batches are cut as the exporter does it by itself.
     pub batch: Option<Batch>,
 }
@@ -75,13 +77,12 @@ impl Retry {
 
 impl Default for Queue {
     fn default() -> Self {
-        Self { num_consumers: 10, size: None, sizer: Sizer::Requests, batch: None }
+        let (num_consumers, sizer) = (10, Sizer::Requests);
+        Self { num_consumers, size: None, sizer, block_on_overflow: false, batch: None }
     }
 }
 
 const ENABLED: &str = "accepted, has no effect: what is kept waits in a queue, in memory";
-const WAITS: &str = "accepted, has no effect: when the queue is full, kept traces are held on, and \
-    nothing is dropped";
 const RESULT: &str = "accepted, has no effect: spans are acknowledged when they are held, before it \
     is decided whether they are kept";
 const STORAGE: &str = "leave it out: the queue is in memory, within its share of the memory limit, and refuses before \
@@ -96,9 +97,6 @@ impl Queue {
         if off("enabled") {
             r.note("enabled", ENABLED);
         }
-        if on("block_on_overflow") {
-            r.note("block_on_overflow", WAITS);
-        }
         if on("wait_for_result") {
             r.note("wait_for_result", RESULT);
         }
@@ -112,7 +110,7 @@ impl Queue {
     pub fn read(r: &Reader<'_>) -> Self {
         let or = Self::default();
         r.refuse(&["storage"], STORAGE);
-        for key in ["enabled", "block_on_overflow", "wait_for_result"] {
+        for key in ["enabled", "wait_for_result"] {
             let _ = r.typed(key).and_then(|i| i.boolean());
         }
         let sizer = r.typed("sizer").and_then(|i| i.choice(&["requests", "items", "bytes"]));
@@ -127,6 +125,7 @@ impl Queue {
             num_consumers: consumers.map_or(or.num_consumers, |n| n as usize),
             size: size.map(|n| n as u64),
             sizer,
+            block_on_overflow: r.bool_or("block_on_overflow", or.block_on_overflow),
             batch: r.map("batch").map(|batch| Batch::read(&batch, sizer)),
         }
     }

@@ -12,6 +12,22 @@ pub struct Decision {
     pub outcome: Outcome,
     /// The first policy that sampled, counted from 0 in the program's order.
     pub policy: Option<u16>,
+    /// What the trace is worth, if it is sampled.
+    pub value: Value,
+}
+
+/// What a sampled trace is worth when not all can be kept: the least is given up first.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Value {
+    /// Only chance wants it, or a policy that wants everything.
+    #[default]
+    Chance,
+    /// A policy that looks at it wants it.
+    Policy,
+    /// It is slow.
+    Slow,
+    /// A span of it failed.
+    Error,
 }
 
 /// The outcome of a decision.
@@ -58,9 +74,10 @@ impl Program {
 
     fn decide(&self, id: &TraceId, facts: &Facts, tally: &mut Tally) -> Decision {
         if !self.owns(facts) {
-            return Decision { outcome: Outcome::Stale, policy: None };
+            return Decision { outcome: Outcome::Stale, policy: None, value: Value::default() };
         }
         let mut first = None;
+        let mut value = if facts.has_error() { Value::Error } else { Value::Chance };
         for (n, (policy, votes)) in self.policies.iter().zip(&mut tally.0).enumerate() {
             if !policy.check.samples(id, facts) {
                 votes.not_sampled += 1;
@@ -70,12 +87,13 @@ impl Program {
             votes.sampled += 1;
             votes.spans_sampled += u64::from(facts.spans());
             first = first.or(u16::try_from(n).ok());
+            value = value.max(policy.check.value());
             if self.options.sample_on_first_match {
                 break;
             }
         }
         let outcome = if first.is_some() { Outcome::Sampled } else { Outcome::NotSampled };
-        Decision { outcome, policy: first }
+        Decision { outcome, policy: first, value }
     }
 }
 
@@ -96,6 +114,24 @@ impl Check {
             Check::And(checks) => checks.iter().all(|check| check.samples(id, facts)),
         }
     }
+
+    /// What a trace is worth that this samples.
+    fn value(&self) -> Value {
+        match self {
+            Check::Always | Check::Chance(_) => Value::Chance,
+            Check::Latency { .. } => Value::Slow,
+            // Errors are known from the facts.
+            Check::Matched { .. } | Check::Status(_) | Check::Spans { .. } => Value::Policy,
+            Check::And(checks) => checks.iter().map(Check::value).max().unwrap_or_default(),
+        }
+    }
+}
+
+// === impl Value ===
+
+impl Value {
+    /// All of them, the least first.
+    pub const ALL: [Value; 4] = [Value::Chance, Value::Policy, Value::Slow, Value::Error];
 }
 
 // === impl Tally ===

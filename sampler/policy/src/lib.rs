@@ -31,6 +31,6 @@ pub use chance::{DEFAULT_SALT, hash, threshold};
 pub use config::{Options, PolicyConfig, Rule};
 pub use error::{PolicyError, Problem};
 pub use facts::Facts;
-pub use finish::{Decision, Outcome, Tally, Votes};
+pub use finish::{Decision, Outcome, Tally, Value, Votes};
 pub use leaves::MAX_LEAVES;
 pub use program::Program;

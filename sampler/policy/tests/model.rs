@@ -13,7 +13,7 @@ use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans};
 use proptest::prelude::*;
 use proptest::sample::Index;
 use prost::Message;
-use tailgate_policy::{Decision, Facts, Options, Outcome, PolicyConfig, Program, Tally};
+use tailgate_policy::{Facts, Options, Outcome, PolicyConfig, Program, Tally, Value};
 use tailgate_proto::TraceId;
 use tailgate_proto::view::{ResourceView, SpanView};
 
@@ -102,9 +102,16 @@ proptest! {
         let (mut tally, mut decisions) = (Tally::default(), Vec::new());
         program.finish(&[(TRACE, facts)], &mut tally, &mut decisions);
         let outcome = if first.is_some() { Outcome::Sampled } else { Outcome::NotSampled };
-        prop_assert_eq!(&decisions[..], &[Decision { outcome, policy: first.map(|n| n as u16) }]);
-
+        let decided: Vec<_> = decisions.iter().map(|d| (d.outcome, d.policy)).collect();
+        prop_assert_eq!(decided, [(outcome, first.map(|n| n as u16))]);
         let asked = if first_match { first.map_or(votes.len(), |n| n + 1) } else { votes.len() };
+        if outcome == Outcome::Sampled {
+            let asked = policies.iter().zip(&votes).take(asked);
+            let worth = asked.filter(|(_, vote)| **vote).map(|(p, _)| evaluator::worth(&p.rule)).max();
+            let worth = if facts.has_error() { Some(Value::Error) } else { worth };
+            prop_assert_eq!(Some(decisions[0].value), worth);
+        }
+
         for (n, counted) in tally.votes().iter().enumerate() {
             let expected = (u64::from(n < asked && votes[n]), u64::from(n < asked && !votes[n]));
             prop_assert_eq!((counted.sampled, counted.not_sampled), expected);

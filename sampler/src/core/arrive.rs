@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use tailgate_common::clock::Nanos;
-use tailgate_policy::{Facts, Program};
+use tailgate_policy::{Facts, Program, Value};
 use tailgate_proto::view::resource_spans;
 use tailgate_proto::{TraceId, splice, spliced_len};
 
@@ -256,12 +256,23 @@ impl Shard {
             let mut fragment = Vec::with_capacity(spliced_len(request.scan, indexes));
             splice(request.bytes, request.scan, indexes, &mut fragment);
             let fragment = Bytes::from(fragment);
-            let kept = Kept { trace_id, spans: spans as u32, fragment };
-            if out.offer(now, kept).is_err() {
-                self.counts.rejected_export_queue += spans;
-                return spans as u32;
+            // What it is worth is no longer known: more than what chance keeps, as most of the trace is out.
+            let value = Value::Policy;
+            let kept = Kept { trace_id, spans: spans as u32, fragment, value };
+            // Where what is worth less can go, it makes room.
+            let less = |v: Value| v < value && out.shed(v) > 0;
+            let offered = out.offer(now, kept).or_else(|kept| {
+                let room = self.gives_up(out) && Value::ALL.into_iter().any(less);
+                if room { out.offer(now, kept) } else { Err(kept) }
+            });
+            match offered {
+                Ok(()) => self.counts.passed_on += spans,
+                Err(_) if self.gives_up(out) => self.counts.lost_queue_full += spans,
+                Err(_) => {
+                    self.counts.rejected_export_queue += spans;
+                    return spans as u32;
+                }
             }
-            self.counts.passed_on += spans;
         }
         self.counts.late += spans;
         self.counts.followed_decision[usize::from(!sampled)] += spans;

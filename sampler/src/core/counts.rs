@@ -47,12 +47,14 @@ pub enum Transition {
     Wait,
     /// Waiting => Decided
     PassOn,
+    /// Waiting => Decided, given up
+    Shed,
     /// Decided => (gone)
     Forget,
 }
 
 /// All transitions, with their names.
-pub const TRANSITIONS: [(Transition, &str); 11] = [
+pub const TRANSITIONS: [(Transition, &str); 12] = [
     (Transition::Begin, "(new) => Pending"),
     (Transition::BeginAsDeputy, "(new) => HeldFor"),
     (Transition::Offer, "HeldFor => Offered"),
@@ -63,6 +65,7 @@ pub const TRANSITIONS: [(Transition, &str); 11] = [
     (Transition::Keep, "Pending => Decided (kept)"),
     (Transition::Wait, "Pending => Waiting"),
     (Transition::PassOn, "Waiting => Decided"),
+    (Transition::Shed, "Waiting => Decided (given up)"),
     (Transition::Forget, "Decided => (gone)"),
 ];
 
@@ -89,6 +92,8 @@ pub struct Counts {
     pub handed_off: u64,
     /// Acknowledged, and given up when the time to stop was over.
     pub lost_shutdown: u64,
+    /// Acknowledged, kept, and given up: the exporters' queues were full and memory was short.
+    pub lost_queue_full: u64,
     /// Passed to the exporters, who count them on.
     pub passed_on: u64,
     /// Arrived after the decision on their trace.
@@ -149,6 +154,7 @@ impl Counts {
             + self.rejected_stopped
             + self.handed_off
             + self.lost_shutdown
+            + self.lost_queue_full
             + self.passed_on
     }
 }
@@ -165,6 +171,7 @@ impl AddAssign for Counts {
         self.rejected_stopped += other.rejected_stopped;
         self.handed_off += other.handed_off;
         self.lost_shutdown += other.lost_shutdown;
+        self.lost_queue_full += other.lost_queue_full;
         self.passed_on += other.passed_on;
         self.late += other.late;
         self.new_traces += other.new_traces;

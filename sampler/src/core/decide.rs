@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use tailgate_common::clock::Nanos;
-use tailgate_policy::{Decision, Facts, Outcome};
+use tailgate_policy::{Decision, Facts, Outcome, Value};
 use tailgate_proto::TraceId;
 
 use super::counts::{Early, Transition};
@@ -37,7 +37,7 @@ impl Shard {
         let due = self.pop_due(tick_now(now), BATCH);
         let more = due.len() == BATCH;
         self.decide(now, &due, out);
-        self.compact();
+        self.compact(self.log.sparse());
         Ticked { decided: due.len(), more }
     }
 
@@ -123,10 +123,11 @@ impl Shard {
         if sampled {
             self.counts.traces_sampled += 1;
             trace.state = State::Waiting;
-            if self.waiting.is_empty() && self.pass_on(now, trace_id, out) {
+            let value = decision.value;
+            if self.waiting.is_empty() && self.pass_on(now, trace_id, value, out) {
                 self.counts.went(Transition::Keep);
             } else {
-                self.waiting.push_back(trace_id);
+                self.waiting.push(value, trace_id);
                 self.counts.went(Transition::Wait);
             }
         } else {
@@ -139,25 +140,27 @@ impl Shard {
 
     fn retry_waiting(&mut self, now: Nanos, out: &impl Outlet) {
         for _ in 0..BATCH {
-            let Some(trace_id) = self.waiting.front().copied() else { return };
-            if !self.pass_on(now, trace_id, out) {
+            // What is worth most goes first.
+            let next = self.waiting.fronts().next_back();
+            let Some((value, trace_id)) = next.map(|(value, id)| (value, *id)) else { return };
+            if !self.pass_on(now, trace_id, value, out) {
                 return;
             }
-            self.waiting.pop_front();
+            self.waiting.pop(value);
             self.counts.went(Transition::PassOn);
         }
     }
 
     /// ## Waiting => Decided
     /// `false` if the exporters have no room: the trace is held on.
-    fn pass_on(&mut self, now: Nanos, trace_id: TraceId, out: &impl Outlet) -> bool {
+    fn pass_on(&mut self, now: Nanos, trace_id: TraceId, value: Value, out: &impl Outlet) -> bool {
         let Some(trace) = self.index.get(&trace_id) else { return true };
         let (spans, bytes, last) = (trace.spans, trace.bytes as usize, trace.last);
         if !out.has_room() {
             return false;
         }
         let fragment = self.collect(&self.records(last), bytes);
-        if out.offer(now, Kept { trace_id, spans, fragment }).is_err() {
+        if out.offer(now, Kept { trace_id, spans, fragment, value }).is_err() {
             return false;
         }
         self.counts.passed_on += u64::from(spans);
@@ -166,7 +169,7 @@ impl Shard {
     }
 
     /// Gives the trace's bytes back; its hashes stay for a while.
-    fn end(&mut self, now: Nanos, trace_id: TraceId, sampled: bool) {
+    pub(super) fn end(&mut self, now: Nanos, trace_id: TraceId, sampled: bool) {
         let last = self.index.get(&trace_id).and_then(|trace| trace.last);
         for record in self.records(last) {
             self.log.release(record);
@@ -205,9 +208,14 @@ impl Shard {
         limit
     }
 
-    /// Rewrites the live traces of one sparse segment, so that it can be freed.
-    fn compact(&mut self) {
-        let Some(segment) = self.log.sparse() else { return };
+    /// Rewrites a segment that is not quite sparse, for when memory is short; whether there was one.
+    pub(super) fn compact_early(&mut self) -> bool {
+        self.compact(self.log.wasteful())
+    }
+
+    /// Rewrites the live traces of a segment, so that it can be freed; whether it was.
+    fn compact(&mut self, segment: Option<u32>) -> bool {
+        let Some(segment) = segment else { return false };
         for trace_id in self.log.traces_in(segment) {
             let Some(last) = self.index.get(&trace_id).and_then(|trace| trace.last) else {
                 continue;
@@ -216,12 +224,13 @@ impl Shard {
             if !records.iter().any(|at| at.is_in(segment)) {
                 continue;
             }
-            let Some(moved) = self.rewrite(trace_id, &records) else { return };
+            let Some(moved) = self.rewrite(trace_id, &records) else { return false };
             if let Some(trace) = self.index.get_mut(&trace_id) {
                 trace.last = Some(moved);
             }
             records.into_iter().for_each(|record| self.log.release(record));
         }
+        true
     }
 
     /// One record with all that these hold; nothing if there is no room for it.

@@ -184,8 +184,17 @@ impl Log {
         if self.capacity < 4 * SEGMENT_BYTES as u64 || self.live_bytes * 2 > self.capacity {
             return None;
         }
+        self.sparsest(|segment| segment.live * 2 < segment.bytes.capacity())
+    }
+
+    /// A full segment with less than two thirds live of what is in it: worth rewriting when memory is short.
+    pub fn wasteful(&self) -> Option<u32> {
+        self.sparsest(|segment| segment.live * 3 < segment.bytes.len() * 2)
+    }
+
+    fn sparsest(&self, sparse: impl Fn(&Segment) -> bool) -> Option<u32> {
         let full = self.segments.iter().filter(|(id, _)| **id != self.open);
-        let sparse = full.filter(|(_, segment)| segment.live * 2 < segment.bytes.capacity());
+        let sparse = full.filter(|(_, segment)| sparse(segment));
         sparse.min_by_key(|(_, segment)| segment.live).map(|(id, _)| *id)
     }
 

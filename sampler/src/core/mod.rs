@@ -5,12 +5,14 @@
 
 mod arrive;
 pub mod buffer;
+mod by_value;
 pub mod cache;
 pub mod counts;
 pub mod decide;
 pub mod deputy;
 pub mod log;
 pub mod outbox;
+pub mod relief;
 pub mod seen;
 pub mod shard;
 pub mod trace;

@@ -14,7 +14,11 @@
 //! first reason that was given.
 //!
 //! Batches that are out or retrying are limited, so a backend that is down sees a few batches tried
-//! again and again, and not the whole queue. Nothing is ever dropped here to make room.
+//! again and again, and not the whole queue. Nothing is dropped here to make room, unless
+//! [`Outbox::shed`] is called:
+//!
+//! ## Fresh => Done
+//! The queue is full and memory is short: what is worth least is given up, oldest first.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -23,6 +27,7 @@ use bytes::Bytes;
 use hashbrown::HashMap;
 use tailgate_common::clock::Nanos;
 use tailgate_common::telemetry::QueueReadings;
+use tailgate_policy::Value;
 use tailgate_proto::TraceId;
 
 mod batch;
@@ -129,11 +134,11 @@ impl Outbox {
         self.next += 1;
         self.bytes += charge;
         for queue in &mut self.queues {
-            queue.put(id, now, charge, kept.spans as usize);
+            queue.put(id, now, charge, kept.spans as usize, kept.value);
         }
         self.flow.add(kept.spans as usize, kept.fragment.len());
         let pending = u64::MAX >> (MAX_EXPORTERS - self.queues.len());
-        let Kept { trace_id, spans, fragment } = kept;
+        let Kept { trace_id, spans, fragment, .. } = kept;
         let entry = Entry { spans, charge, fragment, trace_id, pending, losses: Vec::new() };
         self.entries.insert(id, entry);
         Ok(())
@@ -142,6 +147,31 @@ impl Outbox {
     /// Whether a trace would be taken now: no queue is full.
     pub fn has_room(&self) -> bool {
         !self.closed && !self.queues.is_empty() && self.queues.iter().all(Queue::has_room)
+    }
+
+    /// Whether queues are full, and all of those may give up traces.
+    pub fn sheds(&self) -> bool {
+        let full = || self.queues.iter().filter(|queue| !queue.has_room());
+        !self.closed && full().next().is_some() && full().all(|queue| queue.limits.sheds)
+    }
+
+    /// Gives up some of the fresh traces of this value in full queues, oldest first; how many spans.
+    pub fn shed(&mut self, value: Value) -> u64 {
+        let mut shed = 0;
+        for exporter in 0..self.queues.len() {
+            for _ in 0..self.queues[exporter].sheds() {
+                let queue = &mut self.queues[exporter];
+                let Some((id, _)) = queue.fresh.pop(value) else { break };
+                let Some(entry) = self.entries.get(&id) else { continue };
+                let (spans, reason) = (entry.spans, Reason::QUEUE_FULL);
+                queue.taken(spans, entry.charge);
+                queue.counts.shed += u64::from(spans);
+                shed += u64::from(spans);
+                let loss = Loss { item: 0, first: 0, spans, reason };
+                self.finish(exporter, id, std::iter::once(loss));
+            }
+        }
+        shed
     }
 
     /// The next batch for this exporter, if there is one now: a retry whose time has come, else
@@ -158,9 +188,9 @@ impl Outbox {
         let by_size = queue.has_enough(limits);
         let mut batch = Batch { exporter, items: Vec::new(), retries: 0 };
         let (mut bytes, mut spans) = (0, 0);
-        while let Some((id, _)) = queue.fresh.front().copied() {
+        while let Some((value, id, _)) = queue.oldest() {
             let Some(entry) = self.entries.get(&id) else {
-                queue.fresh.pop_front();
+                queue.fresh.pop(value);
                 continue;
             };
             let (more_bytes, more_spans) = (entry.fragment.len(), entry.spans as usize);
@@ -170,9 +200,8 @@ impl Outbox {
             }
             bytes += more_bytes;
             spans += more_spans;
-            queue.fresh.pop_front();
-            queue.fresh_spans -= entry.spans as usize;
-            queue.fresh_bytes -= entry.charge;
+            queue.fresh.pop(value);
+            queue.taken(entry.spans, entry.charge);
             batch.items.push(entry.item(id));
         }
         queue.out += 1;

@@ -3,7 +3,6 @@
 //! Sans-IO: time and the way out come in as arguments. What a shard is made of is here; [`super::arrive`],
 //! [`super::decide`] and [`super::deputy`] hold the life of a trace.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,9 +10,10 @@ use bytes::Bytes;
 use hashbrown::HashMap;
 use tailgate_common::clock::Nanos;
 use tailgate_common::limit::{ByteBudget, Permit};
-use tailgate_policy::{Program, Tally};
+use tailgate_policy::{Program, Tally, Value};
 use tailgate_proto::{Scan, TraceId};
 
+use super::by_value::ByValue;
 use super::cache::DecisionCache;
 use super::counts::{Ages, Counts};
 use super::deputy::Held;
@@ -55,6 +55,14 @@ pub trait Outlet {
     fn has_room(&self) -> bool;
     /// Takes a kept trace, or gives it back if there is no room.
     fn offer(&self, now: Nanos, kept: Kept) -> Result<(), Kept>;
+    /// Whether it has no room, and may give up what it holds to get some.
+    fn sheds(&self) -> bool {
+        false
+    }
+    /// Gives up some of what it holds of this value where it has no room; how many spans.
+    fn shed(&self, _value: Value) -> u64 {
+        0
+    }
 }
 
 /// In which role spans arrive.
@@ -107,8 +115,8 @@ pub struct Shard {
     pub(super) ages: Ages,
     /// Traces in state Pending, HeldFor or Offered.
     pub(super) undecided: usize,
-    /// Kept traces that the exporters had no room for, oldest first.
-    pub(super) waiting: VecDeque<TraceId>,
+    /// Kept traces that the exporters had no room for.
+    pub(super) waiting: ByValue<TraceId>,
     pub(super) held: Held,
     /// It has been abandoned: nothing comes in any more.
     pub(super) closed: bool,
@@ -161,7 +169,7 @@ impl Shard {
             counts: Counts::default(),
             ages: Ages::default(),
             undecided: 0,
-            waiting: VecDeque::new(),
+            waiting: ByValue::default(),
             held: Held::default(),
             closed: false,
             overhead: budget.empty_permit(),

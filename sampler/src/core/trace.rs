@@ -17,7 +17,7 @@
 //! when the exporters have room, and until then it is Waiting.
 //!
 //! ## Waiting => Decided
-//! The exporters took it.
+//! The exporters took it; or it is given up, as their queues are full and memory is short (see [`super::relief`]).
 //!
 //! ## Decided => (gone)
 //! After a while the span hashes are forgotten, too; the decision cache still knows the decision.

@@ -6,6 +6,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use tailgate_common::clock::Clock;
 use tailgate_common::telemetry::{Distribution, QueueReadings, Reading, defs};
+use tailgate_policy::Value;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -145,6 +146,16 @@ impl Exports {
     /// Whether a trace would be taken now.
     pub fn has_room(&self) -> bool {
         self.shared.outbox.lock().has_room()
+    }
+
+    /// Whether exporters have no room, and may give up what they hold.
+    pub fn sheds(&self) -> bool {
+        self.shared.outbox.lock().sheds()
+    }
+
+    /// Gives up some of what full queues hold of this value; how many spans.
+    pub fn shed(&self, value: Value) -> u64 {
+        self.shared.outbox.lock().shed(value)
     }
 
     /// What became of all spans, as one snapshot. `queues` are in the order of [`Exports::names`].

@@ -17,6 +17,8 @@ pub struct QueueSettings {
     pub consumers: usize,
     /// How batches are cut, if the exporter's own way is not wanted.
     pub batch: Option<BatchSettings>,
+    /// When it is full and memory is short, kept traces are given up, and new spans not refused.
+    pub sheds: bool,
 }
 
 /// `sending_queue.batch`.
@@ -51,17 +53,20 @@ impl QueueSettings {
             size: queue.size.map(|most| (queue.sizer, whole(most))),
             consumers: queue.num_consumers,
             batch: queue.batch.as_ref().map(BatchSettings::new),
+            sheds: !queue.block_on_overflow,
         }
     }
 
     pub(super) fn limits(&self) -> QueueLimits {
-        QueueLimits { bytes: self.bytes, size: self.size, batches: self.consumers.max(1) }
+        let Self { bytes, size, sheds, .. } = *self;
+        QueueLimits { bytes, size, batches: self.consumers.max(1), sheds }
     }
 }
 
 impl Default for QueueSettings {
     fn default() -> Self {
-        Self { bytes: DEFAULT_BYTES, size: None, consumers: DEFAULT_CONSUMERS, batch: None }
+        let (bytes, consumers) = (DEFAULT_BYTES, DEFAULT_CONSUMERS);
+        Self { bytes, size: None, consumers, batch: None, sheds: false }
     }
 }
 

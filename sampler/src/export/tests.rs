@@ -11,6 +11,7 @@ use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span};
 use prost::Message;
 use tailgate_common::clock::SystemClock;
+use tailgate_policy::Value;
 use tailgate_proto::TraceId;
 
 use super::*;
@@ -51,7 +52,7 @@ pub(super) fn fragment(spans: Vec<Span>) -> Bytes {
 
 pub(super) fn kept(trace: u32, spans: u32) -> Kept {
     let fragment = fragment((0..spans).map(|n| span(trace, n, "work")).collect());
-    Kept { trace_id: TraceId::of(trace), spans, fragment }
+    Kept { trace_id: TraceId::of(trace), spans, fragment, value: Value::default() }
 }
 
 /// Retries at once, for ever.

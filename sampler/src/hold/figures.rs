@@ -101,9 +101,12 @@ impl Sampler {
         let outbox = self.exports.counts();
         let mut lost: Vec<(&'static str, u64)> =
             outbox.lost.iter().map(|(reason, spans)| (reason.0, *spans)).collect();
-        match lost.iter_mut().find(|(reason, _)| *reason == "shutdown") {
-            Some((_, spans)) => *spans += counts.lost_shutdown,
-            None => lost.push(("shutdown", counts.lost_shutdown)),
+        let held = [("shutdown", counts.lost_shutdown), ("queue_full", counts.lost_queue_full)];
+        for (why, more) in held {
+            match lost.iter_mut().find(|(reason, _)| *reason == why) {
+                Some((_, spans)) => *spans += more,
+                None => lost.push((why, more)),
+            }
         }
         let ledger = Ledger {
             received: counts.received,

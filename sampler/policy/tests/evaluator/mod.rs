@@ -4,7 +4,7 @@ use opentelemetry_proto::tonic::common::v1::KeyValue;
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::trace::v1::Span;
 use regex::Regex;
-use tailgate_policy::{Rule, hash, threshold};
+use tailgate_policy::{Rule, Value as Worth, hash, threshold};
 
 use crate::generate::{Piece, TRACE};
 
@@ -58,6 +58,18 @@ pub fn samples(rule: &Rule, trace: &[Piece]) -> bool {
             count >= *min_spans && (*max_spans == 0 || count <= *max_spans)
         }
         Rule::And { sub_policies } => sub_policies.iter().all(|sub| samples(&sub.rule, trace)),
+    }
+}
+
+/// What a trace is worth that has no error and that this samples.
+pub fn worth(rule: &Rule) -> Worth {
+    match rule {
+        Rule::AlwaysSample | Rule::Probabilistic { .. } => Worth::Chance,
+        Rule::Latency { .. } => Worth::Slow,
+        Rule::And { sub_policies } => {
+            sub_policies.iter().map(|sub| worth(&sub.rule)).max().unwrap()
+        }
+        _ => Worth::Policy,
     }
 }
 

@@ -235,8 +235,6 @@ fn what_is_accepted_and_does_nothing_is_named() {
              metadata of clients is held, so there is nothing to part by",
             "exporters.otlp_grpc.sending_queue.enabled: accepted, has no effect: what is kept \
              waits in a queue, in memory",
-            "exporters.otlp_grpc.sending_queue.block_on_overflow: accepted, has no effect: when \
-             the queue is full, kept traces are held on, and nothing is dropped",
             "exporters.otlp_grpc.sending_queue.wait_for_result: accepted, has no effect: spans \
              are acknowledged when they are held, before it is decided whether they are kept",
             "exporters.otlp_grpc.sending_queue.sizer: accepted, has no effect without queue_size",

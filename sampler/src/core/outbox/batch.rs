@@ -2,6 +2,7 @@
 //! spans.
 
 use bytes::Bytes;
+use tailgate_policy::Value;
 use tailgate_proto::TraceId;
 
 /// One kept trace, or spans of it that came late.
@@ -13,6 +14,8 @@ pub struct Kept {
     pub spans: u32,
     /// A valid `ExportTraceServiceRequest`.
     pub fragment: Bytes,
+    /// What the trace is worth when not all can be kept.
+    pub value: Value,
 }
 
 /// Why spans were lost: a label of the ledger, so from a closed set.
@@ -79,6 +82,8 @@ impl Reason {
     pub const PERMANENT: Self = Self("permanent_error");
     /// One span alone is more than the backend takes.
     pub const TOO_LARGE: Self = Self("too_large");
+    /// The queue was full, memory was short, and others were worth more.
+    pub const QUEUE_FULL: Self = Self("queue_full");
     /// A defect of ours: the exporter failed on it several times.
     pub const INTERNAL: Self = Self("internal_error");
 }

@@ -1,12 +1,17 @@
 //! The queue of one exporter: which entries it has not sent, and how many more it may have.
 
-use std::collections::VecDeque;
-
 use tailgate_common::clock::Nanos;
 use tailgate_common::config::Sizer;
+use tailgate_policy::Value;
 
 use super::flow::Flow;
 use super::{Batch, BatchLimits};
+use crate::core::by_value::ByValue;
+
+/// One of so many fresh entries is given up at a time, so that not more goes than has to.
+const SHED_SHARE: usize = 16;
+/// No more than that, so that the others never wait long.
+const SHED_MOST: usize = 1_024;
 
 /// How much one exporter may have.
 #[derive(Debug, Clone, Copy)]
@@ -17,6 +22,8 @@ pub struct QueueLimits {
     pub size: Option<(Sizer, usize)>,
     /// Most batches out or waiting for a retry at a time.
     pub batches: usize,
+    /// When it is full and memory is short, traces may be given up.
+    pub sheds: bool,
 }
 
 /// The figures of one exporter.
@@ -26,6 +33,8 @@ pub struct QueueCounts {
     pub sent: u64,
     /// Spans it gave up.
     pub failed: u64,
+    /// Spans of those that were given up in its queue.
+    pub shed: u64,
     /// Bytes charged to its queue now, batches that are out included.
     pub bytes: usize,
     /// Most bytes.
@@ -41,7 +50,7 @@ pub struct QueueCounts {
 #[derive(Debug)]
 pub(super) struct Queue {
     pub limits: QueueLimits,
-    pub fresh: VecDeque<(u64, Nanos)>,
+    pub fresh: ByValue<(u64, Nanos)>,
     pub fresh_spans: usize,
     pub fresh_bytes: usize,
     pub retrying: Vec<(Nanos, Batch)>,
@@ -78,7 +87,7 @@ impl Queue {
         let QueueLimits { bytes: capacity, size, .. } = *limits;
         Self {
             limits: *limits,
-            fresh: VecDeque::new(),
+            fresh: ByValue::default(),
             fresh_spans: 0,
             fresh_bytes: 0,
             retrying: Vec::new(),
@@ -88,8 +97,8 @@ impl Queue {
         }
     }
 
-    pub fn put(&mut self, id: u64, now: Nanos, charge: usize, spans: usize) {
-        self.fresh.push_back((id, now));
+    pub fn put(&mut self, id: u64, now: Nanos, charge: usize, spans: usize, value: Value) {
+        self.fresh.push(value, (id, now));
         self.fresh_spans += spans;
         self.fresh_bytes += charge;
         self.counts.bytes += charge;
@@ -99,6 +108,25 @@ impl Queue {
 
     pub fn has_room(&self) -> bool {
         self.counts.has_room()
+    }
+
+    /// An entry is not fresh any more.
+    pub fn taken(&mut self, spans: u32, charge: usize) {
+        self.fresh_spans -= spans as usize;
+        self.fresh_bytes -= charge;
+    }
+
+    /// The oldest fresh entry.
+    pub fn oldest(&self) -> Option<(Value, u64, Nanos)> {
+        let fronts = self.fresh.fronts().map(|(value, (id, at))| (value, *id, *at));
+        fronts.min_by_key(|(_, id, _)| *id)
+    }
+
+    /// How many fresh entries are to be given up at a time: few of them, and none unless it is full and may give any
+    /// up.
+    pub fn sheds(&self) -> usize {
+        let some = self.fresh.len().div_ceil(SHED_SHARE).min(SHED_MOST);
+        if self.limits.sheds && !self.has_room() { some } else { 0 }
     }
 
     pub fn take_retry(&mut self, now: Nanos) -> Option<Batch> {
@@ -117,14 +145,14 @@ impl Queue {
 
     /// When a fresh batch may be cut: never, at once, or after lingering.
     pub fn next_fresh(&self, limits: &BatchLimits, hurried: bool) -> Option<Nanos> {
-        let (_, queued_at) = self.fresh.front()?;
+        let (_, _, queued_at) = self.oldest()?;
         if self.out + self.retrying.len() >= self.limits.batches {
             return None;
         }
         Some(if self.has_enough(limits) || hurried {
             Nanos::ZERO
         } else {
-            *queued_at + limits.linger
+            queued_at + limits.linger
         })
     }
 }

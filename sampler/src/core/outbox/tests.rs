@@ -22,11 +22,12 @@ fn eager() -> BatchLimits {
 }
 
 fn queue(bytes: usize, batches: usize) -> QueueLimits {
-    QueueLimits { bytes, size: None, batches }
+    QueueLimits { bytes, size: None, batches, sheds: false }
 }
 
 fn kept(n: u8, spans: u32) -> Kept {
-    Kept { trace_id: TraceId([n; 16]), spans, fragment: Bytes::from(vec![n; 100]) }
+    let (fragment, value) = (Bytes::from(vec![n; 100]), Value::default());
+    Kept { trace_id: TraceId([n; 16]), spans, fragment, value }
 }
 
 fn charge(traces: usize) -> usize {
@@ -353,4 +354,23 @@ fn a_retry_comes_first_and_bars_the_way() {
     assert!(outbox.take(0, Nanos(49), &eager()).is_none());
     let batch = outbox.take(0, Nanos(50), &eager()).unwrap();
     assert_eq!((batch.items()[0].trace_id, batch.retries), (TraceId([1; 16]), 1));
+}
+
+#[test]
+fn a_full_queue_gives_up_what_is_worth_least() {
+    let sheds = |bytes| QueueLimits { sheds: true, ..queue(bytes, 2) };
+    let mut outbox = Outbox::new(&[sheds(charge(4)), queue(charge(99), 2)]);
+    for (n, value) in Value::ALL.into_iter().enumerate() {
+        assert!(!outbox.sheds(), "there is room");
+        outbox.offer(Kept { value, ..kept(n as u8, 2) }, Nanos::ZERO).unwrap();
+    }
+    assert!(outbox.sheds() && outbox.offer(kept(9, 1), Nanos::ZERO).is_err());
+    assert_eq!([Value::Chance, Value::Chance, Value::Policy].map(|v| outbox.shed(v)), [2, 0, 0]);
+    assert!(outbox.has_room(), "and nothing more is given up");
+    let counts = outbox.counts();
+    assert_eq!((counts.in_flight, counts.queues[0].shed, counts.queues[0].traces), (8, 2, 3));
+    assert_eq!((counts.queues[1].shed, counts.queues[1].traces), (0, 4), "the other has it yet");
+    outbox.abandon(Reason::SHUTDOWN);
+    let lost = [(Reason::QUEUE_FULL, 2), (Reason::SHUTDOWN, 6)];
+    assert_eq!(outbox.counts().lost, lost.into());
 }

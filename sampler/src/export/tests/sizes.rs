@@ -62,7 +62,7 @@ fn exports(client: Client, batch: Option<BatchSettings>) -> Exports {
 fn large(trace: u32, spans: u32) -> Kept {
     let name = "x".repeat(1_000);
     let fragment = fragment((0..spans).map(|n| span(trace, n, name.clone())).collect());
-    Kept { trace_id: TraceId::of(trace), spans, fragment }
+    Kept { trace_id: TraceId::of(trace), spans, fragment, value: Value::default() }
 }
 
 async fn settled(exports: &Exports) {
@@ -100,9 +100,7 @@ async fn a_span_that_is_too_large_is_lost_alone() {
         let mut spans: Vec<_> = (0..9).map(|n| span(1, n, "small")).collect();
         spans[4].name = "x".repeat(50_000);
         let id = spans[4].span_id.clone();
-        exports
-            .offer(Kept { trace_id: TraceId::of(1), spans: 9, fragment: fragment(spans) })
-            .unwrap();
+        exports.offer(Kept { spans: 9, fragment: fragment(spans), ..kept(1, 0) }).unwrap();
         for trace in 2..10 {
             exports.offer(kept(trace, 3)).unwrap();
         }

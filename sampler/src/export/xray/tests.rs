@@ -183,7 +183,12 @@ async fn what_is_changed_is_sent_and_counted() {
     spans[3].attributes.push(KeyValue { key: "large".into(), value: large, ..KeyValue::default() });
     let nan = value(any_value::Value::DoubleValue(f64::NAN));
     spans[4].attributes.push(KeyValue { key: "nan".into(), value: nan, ..KeyValue::default() });
-    let kept = Kept { trace_id: TraceId([0x11; 16]), spans: 10, fragment: fragment(spans) };
+    let kept = Kept {
+        trace_id: TraceId([0x11; 16]),
+        spans: 10,
+        fragment: fragment(spans),
+        value: Default::default(),
+    };
 
     let server = XrayServer::start([]).await;
     let exporter = exporter(&server.url()).await;
