@@ -17,8 +17,8 @@ pub enum WireError {
     /// The field number is 0 or over 2^29 - 1.
     #[error("invalid field number")]
     FieldNumber,
-    /// A wire type that protobuf 3 does not use.
-    #[error("unknown wire type {0}")]
+    /// A wire type that protobuf 3 does not use, or this field does not have.
+    #[error("unexpected wire type {0}")]
     WireType(u8),
 }
 

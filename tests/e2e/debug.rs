@@ -1,7 +1,8 @@
-//! The debug pages, the log, and several readers of metrics.
+//! The debug pages, the log, several readers of metrics, and health over TLS.
 
 use crate::SOON;
 use crate::fleet::{Node, Plan, Ports};
+use crate::tls::{Authority, Tunnel};
 use serde_json::Value;
 use tailgate_testkit::load::{Config, Load};
 use tailgate_testkit::ports::Port;
@@ -141,5 +142,22 @@ async fn each_reader_has_its_own_form() {
     assert_eq!(other.sum("otelcol_process_uptime", &[]), None);
     let uptime = other.matching("otelcol_process_uptime_seconds_total", &[]).next().unwrap();
     assert!(!uptime.labels.contains_key("service_instance_id"), "{uptime:?}");
+    node.process.terminate(SOON).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn health_is_told_over_tls_and_to_nobody_else() {
+    let sink = Sink::local().await.unwrap();
+    let (authority, ports) = (Authority::new(), Ports::reserve());
+    let (cert, key) = authority.identity();
+    let plan = Plan { files: vec![("tls.crt", cert), ("tls.key", key)], ..Plan::to_sink(&sink) };
+    let plain = format!("health_check: {{endpoint: \"{}\"", ports.health.addr());
+    let tls = format!("{plain}, tls: {{cert_file: tls.crt, key_file: tls.key}}");
+    let config = plan.sampler("alone", &ports, &[]).replace(&plain, &tls);
+    let mut node = plan.start("sampler", ports, config);
+    let tunnel = Tunnel::start(&authority, &[b"http/1.1"], node.ports.health.addr()).await;
+    node.process.wait_http(&tunnel.url(), 200, SOON).await.unwrap();
+    let plain = tailgate_testkit::http::get(&node.health()).await;
+    assert!(plain.is_err(), "{plain:?}");
     node.process.terminate(SOON).await.unwrap();
 }

@@ -16,6 +16,7 @@ mod python;
 mod raw;
 mod receive;
 mod sdk;
+mod secrets;
 mod seen;
 mod spans;
 mod tls;

@@ -37,7 +37,13 @@ impl Proxy {
     fn named(url: &str, from: &'static str) -> Result<Self, ClientError> {
         let anywhere = Uri::from_static("http://proxied/");
         let found = Matcher::builder().all(url).build().intercept(&anywhere);
-        let found = found.filter(|found| found.uri().scheme_str() == Some("http"));
+        let found = found.filter(|found| {
+            let uri = found.uri();
+            let port = uri.authority().is_some_and(|authority| {
+                authority.as_str().ends_with(authority.host()) || authority.port_u16().is_some()
+            });
+            uri.scheme_str() == Some("http") && uri.host().is_some_and(|h| !h.is_empty()) && port
+        });
         let found = found.ok_or(ClientError::Proxy(from))?;
         Ok(Self { uri: found.uri().clone(), credentials: found.basic_auth().cloned() })
     }
@@ -151,7 +157,17 @@ mod tests {
 
     #[test]
     fn what_is_no_proxy_is_an_error() {
-        for url in ["https://proxy:1", "socks5://proxy:1", "ftp://proxy", "", "a b", "/x"] {
+        for url in [
+            "https://proxy:1",
+            "socks5://proxy:1",
+            "ftp://proxy",
+            "",
+            "a b",
+            "/x",
+            "http://:1",
+            "http://u:p@:x",
+            "http://proxy:x",
+        ] {
             assert_eq!(Proxy::from_url(url), Err(ClientError::Proxy("proxy_url")), "{url}");
         }
         assert_eq!(Proxy::from_url("http://proxy:1").unwrap().authority(), "proxy:1");

@@ -7,6 +7,7 @@ use http::HeaderName;
 
 use super::component::{Component, ComponentId};
 use super::document::Document;
+use super::endpoint::is_loopback;
 use super::reader::Reader;
 use super::secret::{Secret, SecretSource};
 use super::shared::Named;
@@ -157,6 +158,13 @@ impl AuthRef {
             return None;
         };
         Some(Self { id, mark: item.mark(), path: item.path.clone() })
+    }
+
+    /// Says that credentials are in the clear, if there are any: `at` is the `host:port` of a server without TLS.
+    pub(super) fn note_clear(r: &Reader<'_>, at: &str) {
+        if r.has("auth") && !at.starts_with("unix:") && !is_loopback(at) {
+            r.note("auth", "credentials are sent in the clear: there is no tls");
+        }
     }
 
     /// Checks that the extension is defined, in service, and can do what is asked of it.

@@ -54,7 +54,11 @@ impl OtlpClient {
             return client;
         };
         let Some(text) = item.string() else { return client };
-        client.at(&item, &text)
+        let client = client.at(&item, &text);
+        if client.tls.insecure {
+            AuthRef::note_clear(r, &client.endpoint);
+        }
+        client
     }
 
     /// Reads everything but the endpoint, which comes from a resolver; its queue is not used.

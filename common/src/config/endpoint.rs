@@ -32,6 +32,13 @@ pub fn is_host_port(text: &str) -> bool {
     port_ok && host_ok
 }
 
+/// Whether what goes to this `host:port` stays on this machine.
+pub(super) fn is_loopback(endpoint: &str) -> bool {
+    let host = endpoint.rsplit_once(':').map_or(endpoint, |(host, _)| host);
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    host == "localhost" || host.parse().is_ok_and(|ip: std::net::IpAddr| ip.is_loopback())
+}
+
 fn check(item: &Item<'_>, text: &str) -> bool {
     let good = is_host_port(text);
     if !good {

@@ -67,6 +67,9 @@ impl OtlpHttpClient {
             r.note("cookies", "accepted, has no effect: cookies are not sent back");
         }
         let url = url(r);
+        if let Some(rest) = url.strip_prefix("http://") {
+            AuthRef::note_clear(r, rest.split('/').next().unwrap_or(rest));
+        }
         let compression = r.take("compression").and_then(|i| compression(&i, HTTP));
         let compression = compression.unwrap_or(Compression::Gzip);
         let encoding = r.typed("encoding").and_then(|i| i.choice(&["proto", "json"]));

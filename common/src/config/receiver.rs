@@ -106,8 +106,12 @@ impl GrpcServer {
         check_fits(r, "max_recv_msg_size_mib", max, members, MAX_FRAGMENT as i64 / MIB);
         let streams = r.typed("max_concurrent_streams");
         let streams = streams.and_then(|i| i.integer(0, i64::from(u32::MAX)));
+        let endpoint = door(r, "localhost:4317");
+        if !r.has("tls") {
+            AuthRef::note_clear(r, &endpoint);
+        }
         Self {
-            endpoint: door(r, "localhost:4317"),
+            endpoint,
             tls: r.map("tls").and_then(|tls| ServerTls::read(&tls)),
             max_recv_msg_bytes: max as usize,
             max_concurrent_streams: streams.unwrap_or(0) as u32,
@@ -128,8 +132,12 @@ impl HttpServer {
             Some(bytes) => bytes,
         };
         check_fits(r, "max_request_body_size", max, members, MAX_FRAGMENT as i64);
+        let endpoint = door(r, "localhost:4318");
+        if !r.has("tls") {
+            AuthRef::note_clear(r, &endpoint);
+        }
         Self {
-            endpoint: door(r, "localhost:4318"),
+            endpoint,
             tls: r.map("tls").and_then(|tls| ServerTls::read(&tls)),
             max_request_body_bytes: max as usize,
             traces_url_path: url_path(r, "traces_url_path", "/v1/traces"),

@@ -85,6 +85,10 @@ const MAX_NAME: usize = 128;
 
 impl Tailgate {
     pub(super) fn read(r: &Reader<'_>) -> Self {
+        if r.has("members") && !r.has("internal") {
+            let help = "write internal: {secret_file: path}: members let in who knows the secret";
+            r.error("members", "there is no internal beside it", help);
+        }
         let or_name = |name: String| if name.is_empty() { host_name() } else { name };
         Self {
             instance: or_name(r.string_or("instance", "")),
@@ -151,17 +155,11 @@ impl Admin {
             return None;
         }
         let endpoint = listen_or(r, "localhost:55679");
-        if !is_loopback(&endpoint) {
+        if !endpoint::is_loopback(&endpoint) {
             r.note("endpoint", "the debug pages can be read from other machines");
         }
         Some(Self { endpoint, required })
     }
-}
-
-fn is_loopback(endpoint: &str) -> bool {
-    let host = endpoint.rsplit_once(':').map_or(endpoint, |(host, _)| host);
-    let host = host.trim_start_matches('[').trim_end_matches(']');
-    host == "localhost" || host.parse().is_ok_and(|ip: std::net::IpAddr| ip.is_loopback())
 }
 
 // === impl MetricsNaming ===

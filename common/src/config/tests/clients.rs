@@ -241,3 +241,28 @@ fn what_http_accepts_without_effect() {
         ]
     );
 }
+
+#[test]
+fn credentials_in_the_clear_are_noted() {
+    let said = "auth: credentials are sent in the clear: there is no tls";
+    let auth = "auth: {authenticator: bearertokenauth}";
+    for (endpoint, clear) in [
+        ("h:1, tls: {insecure: true}", true),
+        ("http://h:1", true),
+        ("https://h:1", false),
+        ("h:1", false),
+        ("localhost:1, tls: {insecure: true}", false),
+        ("unix:///run/a, tls: {insecure: true}", false),
+    ] {
+        let text = format!("{{endpoint: {endpoint}, {auth}}}");
+        let (_, notes) = read_with(&text, &unset, OtlpClient::read).unwrap();
+        assert_eq!(notes.contains(&said.to_owned()), clear, "{endpoint}: {notes:?}");
+    }
+    for (endpoint, clear) in
+        [("http://h/v1", true), ("https://h", false), ("'http://[::1]:1'", false)]
+    {
+        let text = format!("{{endpoint: {endpoint}, {auth}}}");
+        let (_, notes) = read_with(&text, &unset, OtlpHttpClient::read).unwrap();
+        assert_eq!(notes.contains(&said.to_owned()), clear, "{endpoint}: {notes:?}");
+    }
+}

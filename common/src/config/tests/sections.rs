@@ -224,13 +224,13 @@ const BAD_KEYS: &[(&str, &str, &str)] = &[
     ),
     (
         "{protocols: {grpc: {max_recv_msg_size_mib: 32}}}",
-        "tailgate: {members: [{name: a, endpoint: b:1}]}",
+        "tailgate: {members: [{name: a, endpoint: b:1}], internal: {secret: s}}",
         "f.yaml:1:62: receivers.otlp.protocols.grpc.max_recv_msg_size_mib: is more than one frame \
             to a sampler can hold, and tailgate.members are listed",
     ),
     (
         "{protocols: {http: {max_request_body_size: 33554432}}}",
-        "tailgate: {members: [{name: a, endpoint: b:1}]}",
+        "tailgate: {members: [{name: a, endpoint: b:1}], internal: {secret: s}}",
         "f.yaml:1:62: receivers.otlp.protocols.http.max_request_body_size: is more than one frame \
             to a sampler can hold, and tailgate.members are listed",
     ),
@@ -246,13 +246,18 @@ const BAD_KEYS: &[(&str, &str, &str)] = &[
     ),
     (
         GRPC,
-        "tailgate: {members: [{name: a, endpoint: b:1}, {name: a, endpoint: c:1}]}",
-        "f.yaml:4:48: tailgate.members[1]: member \"a\" is listed twice",
+        "tailgate: {internal: {secret: s}, members: [{name: a, endpoint: b:1}, {name: a, endpoint: c:1}]}",
+        "f.yaml:4:71: tailgate.members[1]: member \"a\" is listed twice",
     ),
     (
         GRPC,
-        "tailgate: {members: [{name: a}]}",
-        "f.yaml:4:22: tailgate.members[0].endpoint: is missing",
+        "tailgate: {internal: {secret: s}, members: [{name: a}]}",
+        "f.yaml:4:45: tailgate.members[0].endpoint: is missing",
+    ),
+    (
+        GRPC,
+        "tailgate: {members: [{name: a, endpoint: b:1}]}",
+        "f.yaml:4:21: tailgate.members: there is no internal beside it",
     ),
     (GRPC, "tailgate: {eject_after: 0}", "f.yaml:4:25: tailgate.eject_after: is zero"),
     (
