@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use tailgate_common::clock::Nanos;
 use tokio::task::{JoinError, JoinSet};
+use tokio_util::sync::CancellationToken;
 
 use super::exports::{LaneState, Shared};
-use super::{Attempt, Exporter, Job, Retry};
+use super::{Attempt, Exporter, HURRIED_WAIT, Job, Retry};
 use crate::core::outbox::{Batch, Loss, Reason};
 
 /// One exporter and its place among the others.
@@ -32,8 +33,6 @@ struct FailingMark<'a>(&'a LaneState);
 /// A batch that kills its task this often is lost.
 const MAX_DEATHS: u32 = 3;
 const AFTER_DEATH: Duration = Duration::from_secs(1);
-/// When the process is stopping, waits are no longer than this.
-const HURRIED_WAIT: Duration = Duration::from_millis(500);
 
 /// Runs an exporter until the time is over, whatever happens in it.
 pub(super) async fn supervise<E: Exporter>(lane: Lane<E>) {
@@ -58,6 +57,18 @@ fn report_death(exporter: &str, error: JoinError) {
 /// Anywhere in [0, 1): the hash seed is random, and differs from call to call.
 fn chance() -> f64 {
     (RandomState::new().hash_one(0u8) >> 11) as f64 / (1u64 << 53) as f64
+}
+
+/// Waits, less when the process is stopping.
+pub(super) async fn rest(wait: Duration, hurry: &CancellationToken) {
+    let hurried = async {
+        hurry.cancelled().await;
+        tokio::time::sleep(HURRIED_WAIT).await;
+    };
+    tokio::select! {
+        () = tokio::time::sleep(wait) => {}
+        () = hurried => {}
+    }
 }
 
 // === impl Lane ===
@@ -88,6 +99,7 @@ impl<E: Exporter> Lane<E> {
 
     async fn dispatch(self) {
         let mut running = JoinSet::new();
+        let mut hurried = false;
         loop {
             while let Some(lease) = self.take() {
                 running.spawn(self.clone().run(lease));
@@ -101,6 +113,10 @@ impl<E: Exporter> Lane<E> {
                     if let Err(error) = ended {
                         report_death(self.name(), error);
                     }
+                }
+                () = self.shared.hurry.cancelled(), if !hurried => {
+                    hurried = true;
+                    self.exporter.hurry();
                 }
                 () = self.shared.abort.cancelled() => break,
             }
@@ -155,13 +171,8 @@ impl<E: Exporter> Lane<E> {
     /// Waits, less when the process is stopping. False if the time is over.
     async fn pause(&self, delay: Duration) -> bool {
         let shared = &self.shared;
-        let hurried = async {
-            shared.hurry.cancelled().await;
-            tokio::time::sleep(HURRIED_WAIT).await;
-        };
         tokio::select! {
-            () = tokio::time::sleep(delay) => true,
-            () = hurried => true,
+            () = rest(delay, &shared.hurry) => true,
             () = shared.abort.cancelled() => false,
         }
     }

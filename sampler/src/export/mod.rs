@@ -45,6 +45,9 @@ pub enum ExportError {
     Setting(String),
 }
 
+/// When the process is stopping, waits between attempts are no longer than this.
+const HURRIED_WAIT: Duration = Duration::from_millis(500);
+
 /// A way to a backend. It is called from many batches at a time.
 pub trait Exporter: Send + Sync + 'static {
     /// A batch in the form in which it is sent, and how far it has got.
@@ -55,6 +58,9 @@ pub trait Exporter: Send + Sync + 'static {
 
     /// Makes a batch ready. Not for waiting: nothing here may block.
     fn prepare(&self, batch: &Batch) -> Self::Job;
+
+    /// The process is stopping: an exporter that makes pauses by itself keeps them short from now on.
+    fn hurry(&self) {}
 
     /// Sends what is left of the job. Dropping the future gives the attempt up.
     fn attempt(&self, job: &mut Self::Job) -> impl Future<Output = Attempt> + Send;

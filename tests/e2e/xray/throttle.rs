@@ -154,9 +154,9 @@ async fn throttling_loses_nothing_delays_no_decision_and_wastes_few_calls() {
          recovered in {recovery:?}; quota {quota:.0}",
         made / ideal
     );
-    assert!(made <= 1.3 * ideal && fill >= 0.9);
+    assert!(made <= 1.2 * ideal && fill >= 0.9);
     assert!(recovery <= Duration::from_secs(30));
-    assert!(quota > 0.0);
+    assert!((0.7..1.4).contains(&(quota / QUOTA)), "{quota}");
     for throttled in &delays[1..] {
         assert!(*throttled <= delays[0] + Duration::from_millis(100), "{delays:?}");
     }

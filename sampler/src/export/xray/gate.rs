@@ -7,16 +7,20 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use tailgate_common::clock::Clock;
 use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
 
 use super::pace::{Ask, Call, Outcome, Pace, PaceFigures, PaceSettings};
+use crate::export::dispatch::rest;
 
 /// See the module.
 pub(super) struct Gate {
     /// Whoever has it is next.
     turn: tokio::sync::Mutex<()>,
     pace: Mutex<Pace>,
-    /// A call was answered.
+    /// A call was answered, or the process is stopping.
     answered: Notify,
+    /// The process is stopping.
+    hurried: CancellationToken,
     clock: Arc<dyn Clock>,
 }
 
@@ -30,8 +34,13 @@ pub(super) struct Slot<'a> {
 
 impl Gate {
     pub(super) fn new(settings: PaceSettings, chance: u64, clock: Arc<dyn Clock>) -> Self {
-        let pace = Mutex::new(Pace::new(settings, chance));
-        Self { turn: tokio::sync::Mutex::new(()), pace, answered: Notify::new(), clock }
+        Self {
+            turn: tokio::sync::Mutex::new(()),
+            pace: Mutex::new(Pace::new(settings, chance)),
+            answered: Notify::new(),
+            hurried: CancellationToken::new(),
+            clock,
+        }
     }
 
     /// Waits until a call with so many documents may be made.
@@ -54,9 +63,21 @@ impl Gate {
         }
     }
 
-    /// How long a batch whose call has failed this often should wait on its own.
+    /// The process is stopping: all pauses are short from now on, those that have begun too.
+    pub(super) fn hurry(&self) {
+        self.pace.lock().hurry(self.clock.now());
+        self.hurried.cancel();
+        self.answered.notify_one();
+    }
+
+    /// How long a batch whose call has failed this often should rest on its own.
     pub(super) fn own_delay(&self, failures: u32) -> Duration {
         self.pace.lock().own_delay(failures)
+    }
+
+    /// Waits that long, less when the process is stopping.
+    pub(super) async fn rest(&self, wait: Duration) {
+        rest(wait, &self.hurried).await;
     }
 
     pub(super) fn figures(&self) -> PaceFigures {

@@ -161,13 +161,17 @@ impl<C: XrayClient> Exporter for XrayExporter<C> {
         XrayJob::new(batch.items().to_vec(), now_s, entropy, self.watch.stats.clone())
     }
 
+    fn hurry(&self) {
+        self.watch.gate.hurry();
+    }
+
     async fn attempt(&self, job: &mut XrayJob) -> Attempt {
         loop {
             let Some(documents) = job.next_call(&self.translator) else {
                 return job.end_of_round();
             };
             if let Some(wait) = job.take_wait() {
-                tokio::time::sleep(wait).await;
+                self.watch.gate.rest(wait).await;
             }
             let slot = self.watch.gate.enter(documents).await;
             let answer = self.client.put(job.texts()).await;

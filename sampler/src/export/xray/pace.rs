@@ -23,6 +23,7 @@ use tailgate_common::clock::Nanos;
 
 mod meter;
 
+use crate::export::HURRIED_WAIT;
 use meter::Meter;
 
 /// What is configured of it.
@@ -86,7 +87,8 @@ pub struct PaceFigures {
     pub rate: f64,
     /// Allowed; none while nothing was throttled.
     pub limit: Option<f64>,
-    /// At which throttling began; none while nothing was throttled.
+    /// At which throttling began, or more if more is accepted since; none while nothing was
+    /// throttled.
     pub quota: Option<f64>,
     /// Calls in flight.
     pub in_flight: usize,
@@ -114,6 +116,8 @@ pub struct Pace {
     /// Failures since the last good answer.
     failures: u32,
     paused_until: Nanos,
+    /// The process is stopping.
+    hurried: bool,
     /// Grows with each slow-down, so that one congestion is answered once.
     epoch: u64,
     good: u64,
@@ -131,9 +135,12 @@ const DECREASE: f64 = 0.88;
 const REGAIN: f64 = 2.4;
 /// Nor sooner than after this many documents: a small quota must not be overrun every few calls.
 const REGAIN_DOCUMENTS: f64 = 400.0;
-/// Farther than this from the quota, as a share of it, the limit moves faster.
-const NEAR: f64 = 0.15;
-const HASTE: f64 = 20.0;
+/// Farther than this from the quota, as a share of it, the limit moves the faster the farther: the
+/// quota is not what it was.
+const NEAR: f64 = 0.07;
+const HASTE: f64 = 80.0;
+/// It gets no faster than it is so far off, lest it runs away while the first calls are under way.
+const FARTHEST: f64 = 1.0;
 /// Weight of the newest finding in the quota.
 const NEWEST: f64 = 0.3;
 /// No limit is below: two calls a second. For a quota below it the pauses remain.
@@ -166,6 +173,7 @@ impl Pace {
             felt: false,
             failures: 0,
             paused_until: Nanos::ZERO,
+            hurried: false,
             epoch: 0,
             good: 0,
             meter: Meter::default(),
@@ -232,12 +240,22 @@ impl Pace {
         }
     }
 
+    /// The process is stopping: no pause is longer than [`HURRIED_WAIT`] from now on, the present
+    /// one included.
+    pub fn hurry(&mut self, now: Nanos) {
+        self.hurried = true;
+        self.paused_until = self.paused_until.min(now + HURRIED_WAIT);
+    }
+
     /// The figures now.
     pub fn figures(&self, now: Nanos) -> PaceFigures {
+        let rate = self.meter.rate(now);
+        // Savings of the service may be in the rate, so it alone proves nothing.
+        let proven = self.limit.map_or(0.0, |limit| rate.min(limit));
         PaceFigures {
-            rate: self.meter.rate(now),
+            rate,
             limit: self.limit,
-            quota: self.quota,
+            quota: self.quota.map(|found| found.max(proven)),
             in_flight: self.in_flight,
             window: self.allowed(),
             paused: self.failures > 0,
@@ -268,7 +286,7 @@ impl Pace {
         let quota = self.quota.unwrap_or(limit);
         let step = (1.0 - DECREASE) * quota * documents as f64;
         let step = step / REGAIN_DOCUMENTS.max(REGAIN * quota);
-        let far = ((limit / quota - 1.0).abs() - NEAR).max(0.0);
+        let far = ((limit / quota - 1.0).abs() - NEAR).clamp(0.0, FARTHEST);
         self.limit = Some(limit + step * (1.0 + HASTE * far));
         self.felt = false;
     }
@@ -302,7 +320,8 @@ impl Pace {
         self.shrink();
         let drawn = self.bound(self.failures).min(at_most).mul_f64(self.draw());
         let asked = retry_after.unwrap_or_default().min(MAX_RETRY_AFTER);
-        self.paused_until = self.paused_until.max(now + drawn.max(asked));
+        let most = if self.hurried { HURRIED_WAIT } else { Duration::MAX };
+        self.paused_until = self.paused_until.max(now + drawn.max(asked).min(most));
         self.failures = self.failures.saturating_add(1);
     }
 

@@ -2,7 +2,7 @@
 
 mod server;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use aws_sdk_xray::config::{Credentials, SharedCredentialsProvider};
 use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue, any_value};
@@ -29,16 +29,19 @@ fn settings(endpoint: &str) -> XraySettings {
 }
 
 async fn exporter(endpoint: &str) -> XrayExporter {
+    exporter_with(endpoint, &SendSettings::new(8, 2, &eager())).await
+}
+
+async fn exporter_with(endpoint: &str, send: &SendSettings) -> XrayExporter {
     let credentials = Credentials::new("id", "secret", None, None, "test");
     let credentials = Some(SharedCredentialsProvider::new(credentials));
     let client = SdkClient::with_credentials(&settings(endpoint), credentials).await.unwrap();
-    with_client(client)
+    with_client(client, send)
 }
 
-fn with_client(client: SdkClient) -> XrayExporter {
-    let send = SendSettings::new(8, 2, &eager());
+fn with_client(client: SdkClient, send: &SendSettings) -> XrayExporter {
     let clock = Arc::new(SystemClock::new());
-    XrayExporter::new("awsxray", client, Options::default(), &send, clock)
+    XrayExporter::new("awsxray", client, Options::default(), send, clock)
 }
 
 /// Offers `traces` of 5 spans each and drains.
@@ -135,6 +138,24 @@ async fn a_dead_endpoint_loses_exactly_what_was_held() {
     assert_eq!((counts.exported, counts.lost), (0, [(Reason::SHUTDOWN, 1500)].into()));
 }
 
+/// The pause that the service asks for, and that of a call which failed on its own.
+#[tokio::test]
+async fn a_shutdown_waits_for_no_pause() {
+    for fault in [Fault::Patience(30), Fault::Busy] {
+        let server = XrayServer::start([fault]).await;
+        let slow = Duration::from_secs(3600);
+        let slow = crate::export::Retry { initial_interval: slow, max_interval: slow, ..eager() };
+        let exporter = exporter_with(&server.url(), &SendSettings::new(8, 2, &slow)).await;
+        let exports = start("awsxray", exporter, 3);
+        exports.offer(kept(1, 5)).unwrap();
+        until("its call", || server.calls().len() == 1).await;
+        let begin = Instant::now();
+        assert_eq!(exports.drain(PATIENCE).await.exported, 5);
+        let time = begin.elapsed();
+        assert!(time < Duration::from_secs(3), "{fault:?}: {time:?}");
+    }
+}
+
 #[tokio::test]
 async fn gives_up_if_told_so() {
     let server = XrayServer::start(std::iter::repeat_n(Fault::Throttle, 100_000)).await;
@@ -166,7 +187,7 @@ async fn a_proxy_is_used() {
     let settings =
         XraySettings { proxy_address: Some(proxy.url()), ..settings("http://xray.test:8080") };
     let client = SdkClient::with_credentials(&settings, credentials).await.unwrap();
-    let exports = start("awsxray", with_client(client), 1);
+    let exports = start("awsxray", with_client(client, &SendSettings::new(8, 2, &eager())), 1);
     assert_eq!(send(&exports, 2).await.exported, 10);
     assert_eq!(
         (proxy.stored(), proxy.last_target()),

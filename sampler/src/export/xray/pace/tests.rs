@@ -251,3 +251,43 @@ fn the_service_may_ask_for_patience() {
     let Ask::Go(_probe) = pace.ask(Nanos(1) + 7 * SECOND, CALL) else { panic!("over") };
     assert_eq!(pace.ask(Nanos(1) + 8 * SECOND, CALL), Ask::Later, "one probe at a time");
 }
+
+/// Whatever it was like before: the figure that operators plan with must not be a leftover.
+#[test]
+fn after_any_weather_the_quota_is_found_within_seconds() {
+    const QUOTA: f64 = 1_500.0;
+    let before = [0.3, 0.1].map(Weather::Random);
+    for before in before.into_iter().chain([300.0, 6_000.0].map(Weather::Quota)) {
+        seeds(|seed| {
+            let mut world = World::new(seed, Weather::Quota(QUOTA));
+            world.pass(20 * SECOND);
+            world.weather = before;
+            world.pass(20 * SECOND);
+            world.weather = Weather::Quota(QUOTA);
+            world.pass(10 * SECOND);
+            for second in 11..=40 {
+                let seen = world.pass(SECOND);
+                let figures = world.pace.figures(world.now);
+                let found = figures.quota.unwrap_or_default() / QUOTA;
+                let context = format!("{before:?}, seed {seed}, {second} s: {seen:?} {figures:?}");
+                assert!((0.9..1.25).contains(&found), "{found:.2}, {context}");
+            }
+        });
+    }
+}
+
+#[test]
+fn who_is_stopping_waits_for_no_pause() {
+    let mut pace = Pace::new(SETTINGS, 1);
+    let throttled = Outcome::Throttled { accepted: 0, retry_after: Some(20 * SECOND) };
+    let Ask::Go(call) = pace.ask(Nanos(1), CALL) else { panic!("open") };
+    pace.answered(Nanos(1), &call, throttled);
+    let mut now = Nanos(1) + SECOND;
+    pace.hurry(now);
+    for _ in 0..10 {
+        assert_eq!(pace.ask(now, CALL), Ask::At(now + HURRIED_WAIT));
+        now = now + HURRIED_WAIT;
+        let Ask::Go(probe) = pace.ask(now, CALL) else { panic!("over") };
+        pace.answered(now, &probe, throttled);
+    }
+}

@@ -20,6 +20,8 @@ pub(super) enum Fault {
     Throttle,
     /// 429 and nothing more.
     TooMany,
+    /// 429 that asks for so many seconds of patience.
+    Patience(u64),
     /// 503.
     Busy,
     /// 403 with `ExpiredTokenException`.
@@ -134,8 +136,12 @@ async fn connection(stream: TcpStream, state: Arc<Mutex<State>>) -> Option<()> {
             return None;
         };
         let body = body.to_string();
+        let patience = match fault {
+            Some(Fault::Patience(seconds)) => format!("retry-after: {seconds}\r\n"),
+            _ => String::new(),
+        };
         let head = format!(
-            "HTTP/1.1 {status} X\r\nx-amzn-errortype: {kind}\r\ncontent-type: application/json\r\n\
+            "HTTP/1.1 {status} X\r\nx-amzn-errortype: {kind}\r\n{patience}content-type: application/json\r\n\
              content-length: {}\r\n\r\n{body}",
             body.len()
         );
@@ -171,7 +177,7 @@ impl State {
         let mut unprocessed = Vec::new();
         match fault {
             Some(Fault::Throttle) => return Some((400, "ThrottledException", json!({}))),
-            Some(Fault::TooMany) => return Some((429, "", json!({}))),
+            Some(Fault::TooMany | Fault::Patience(_)) => return Some((429, "", json!({}))),
             Some(Fault::Busy) => return Some((503, "", json!({}))),
             Some(Fault::ExpiredToken) => return Some((403, "ExpiredTokenException", json!({}))),
             Some(Fault::Reset) => return None,
