@@ -10,8 +10,8 @@ use tailgate_testkit::traffic::Traffic;
 use tailgate_testkit::wait::eventually;
 
 /// The environment variables of [`crate::fleet::tailgate`] are no credentials then.
-const NO_KEYS: [(&str, &str); 2] = [("AWS_ACCESS_KEY_ID", ""), ("AWS_SECRET_ACCESS_KEY", "")];
-const FILES: [(&str, &str); 2] =
+pub const NO_KEYS: [(&str, &str); 2] = [("AWS_ACCESS_KEY_ID", ""), ("AWS_SECRET_ACCESS_KEY", "")];
+pub const FILES: [(&str, &str); 2] =
     [("AWS_SHARED_CREDENTIALS_FILE", "credentials"), ("AWS_CONFIG_FILE", "config")];
 
 fn profile(key: &str) -> String {

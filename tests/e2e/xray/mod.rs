@@ -4,6 +4,7 @@
 mod credentials;
 mod faults;
 mod proxy;
+mod settings;
 mod throttle;
 
 use crate::fleet::Plan;

@@ -14,6 +14,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 use tailgate_testkit::traffic::Shape;
 use tokio::net::{TcpListener, TcpStream};
@@ -74,7 +75,12 @@ struct Shared {
     /// Documents whose id ends with this are refused for good.
     poison: Mutex<Option<(&'static str, &'static str)>>,
     judged: Mutex<Vec<Judged>>,
+    busy: AtomicUsize,
+    busiest: AtomicUsize,
 }
+
+/// Counts a call while it is answered.
+struct Busy<'a>(&'a AtomicUsize);
 
 /// Any will do for moto, which looks for the region in it.
 const SIGNED: &str = "AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/xray/aws4_request, SignedHeaders=host, \
@@ -93,6 +99,8 @@ impl XrayProxy {
             script: Mutex::new(Box::new(|_| Fate::Pass)),
             poison: Mutex::default(),
             judged: Mutex::default(),
+            busy: AtomicUsize::new(0),
+            busiest: AtomicUsize::new(0),
         });
         let serving = shared.clone();
         let server = tokio::spawn(async move {
@@ -101,6 +109,10 @@ impl XrayProxy {
             }
         });
         XrayProxy { addr, shared, server }
+    }
+
+    pub fn addr(&self) -> SocketAddr {
+        self.addr
     }
 
     pub fn url(&self) -> String {
@@ -120,6 +132,11 @@ impl XrayProxy {
     /// All calls so far.
     pub fn judged(&self) -> Vec<Judged> {
         self.shared.judged.lock().clone()
+    }
+
+    /// The most calls that were to be answered at a time.
+    pub fn busiest(&self) -> usize {
+        self.shared.busiest.load(SeqCst)
     }
 
     /// What moto has of these traces: how often it has each document, by its id.
@@ -170,6 +187,7 @@ async fn answer(request: Request<Incoming>, shared: Arc<Shared>) -> io::Result<A
         let (status, body) = shared.pass(path, &parts.headers, body).await?;
         return Ok(plain(status, "", body));
     }
+    let _busy = Busy::new(&shared);
     let body: Value = serde_json::from_slice(&body).map_err(io::Error::other)?;
     let documents = body["TraceSegmentDocuments"].as_array().cloned().unwrap_or_default();
     let call = Call {
@@ -211,6 +229,22 @@ fn access_key(headers: &HeaderMap) -> String {
     let text = headers.get("authorization").and_then(|value| value.to_str().ok());
     let key = text.and_then(|text| text.split("Credential=").nth(1)?.split('/').next());
     key.unwrap_or_default().to_owned()
+}
+
+// === impl Busy ===
+
+impl<'a> Busy<'a> {
+    fn new(shared: &'a Shared) -> Self {
+        let busy = shared.busy.fetch_add(1, SeqCst) + 1;
+        shared.busiest.fetch_max(busy, SeqCst);
+        Busy(&shared.busy)
+    }
+}
+
+impl Drop for Busy<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, SeqCst);
+    }
 }
 
 // === impl Shared ===
