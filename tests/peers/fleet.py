@@ -165,14 +165,21 @@ class Fleet:
                 return port
         raise Failed("no free port")
 
-    def sink(self):
-        port = self.free_port()
+    def sink(self, port=None):
+        port = port or self.free_port()
         command = [self.binaries.testkit, "sink", "--listen", f"127.0.0.1:{port}"]
         return self.start(Node("sink", [*command, "--record", "record"], port, self.directory))
 
-    def sampler(self, program, name, to):
-        """benches/peer/sampler.yaml, exporting to the node `to`."""
-        text = read("benches/peer/sampler.yaml", {"127.0.0.1:14317": f"127.0.0.1:{to.port}"})
+    def sampler(self, program, name, to, http_encoding=None):
+        """benches/peer/sampler.yaml, exporting to the node `to`; by gRPC, unless by HTTP."""
+        changes = {"127.0.0.1:14317": f"127.0.0.1:{to.port}"}
+        if http_encoding:
+            changes = {
+                "127.0.0.1:14317": f"http://127.0.0.1:{to.http}",
+                "otlp_grpc": "otlp_http",
+                "tls: {insecure: true}": f"encoding: {http_encoding}",
+            }
+        text = read("benches/peer/sampler.yaml", changes)
         return self.program(program, "sampler", name, text, self.policy)
 
     def load_balancer(self, program, name, backends, compression):
@@ -192,8 +199,11 @@ class Fleet:
 
     def forwarder(self, name, to):
         """tests/peers/forward.yaml: a collector in front of the node `to`."""
-        text = read("tests/peers/forward.yaml", {})
-        return self.program("collector", None, name, text, {"NEXT": str(to.port)})
+        text, http = read("tests/peers/forward.yaml", {}), self.free_port()
+        env = {"NEXT": str(to.port), "HTTP": str(http)}
+        node = self.program("collector", None, name, text, env)
+        node.http = http
+        return node
 
     def program(self, program, tier, name, text, env, metrics_port=None):
         file = self.directory / f"{name}.yaml"

@@ -60,10 +60,13 @@ def balanced(front, behind, compression):
     return start
 
 
-def exporting_to_collector(fleet):
-    collector = fleet.forwarder("collector", fleet.sink())
-    sampler = fleet.sampler("tailgate", "tailgate-sampler", collector)
-    return sampler, [sampler]
+def exporting_to_collector(http_encoding):
+    def start(fleet):
+        collector = fleet.forwarder("collector", fleet.sink())
+        sampler = fleet.sampler("tailgate", "tailgate-sampler", collector, http_encoding)
+        return sampler, [sampler]
+
+    return start
 
 
 def collector_exporting(fleet):
@@ -220,7 +223,11 @@ def cases():
             name = f"{letter}-{compression}"
             title = f"{name}: {front} load balancer, {compression} -> two {behind} samplers"
             found[name] = Case(title, balanced(front, behind, compression), seed=10)
-    found["c"] = Case("c: tailgate sampler -> collector -> sink", exporting_to_collector, seed=20)
+    for way, http_encoding in (("grpc", None), ("http", "proto"), ("json", "json")):
+        name = f"c-{way}"
+        exporter = "otlp_http" if http_encoding else "otlp_grpc"
+        title = f"{name}: tailgate sampler, {exporter} -> collector -> sink"
+        found[name] = Case(title, exporting_to_collector(http_encoding), seed=20)
     found["d"] = Case("d: collector -> tailgate sampler -> sink", collector_exporting, seed=21)
     for program in ("collector", "tailgate"):
         title = f"e-{program}: {program} sampler alone"

@@ -20,21 +20,30 @@ def read(file):
     text = file.read_text(errors="replace") if file.exists() else ""
     for line in filter(None, text.split("\n")):
         for resource in json.loads(line).get("resourceSpans", []):
-            of = plain(resource.get("resource", {}))
+            of = plain([resource.get("resource"), resource.get("schemaUrl")])
             for scope in resource.get("scopeSpans", []):
-                by = plain(scope.get("scope", {}))
+                by = plain([scope.get("scope"), scope.get("schemaUrl")])
                 for span in scope.get("spans", []):
                     yield of, by, plain(span)
 
 
-def plain(value, inside_value=False):
-    """JSON without what is there by default; the value of an attribute is never a default."""
+def plain(value):
+    """JSON without what is there by default."""
     if isinstance(value, dict):
-        items = {key: plain(v, key == "value" or (inside_value and key != "values"))
-                 for key, v in value.items()}
-        default = () if inside_value else (None, "", 0, "0", [], {}, False)
-        return {k: v for k, v in sorted(items.items())
-                if not any(v is d or (v == d and type(v) is type(d)) for d in default)}
-    if isinstance(value, list):
-        return [plain(item, inside_value) for item in value]
-    return float(value) if isinstance(value, float) else value
+        items = {key: any_value(v) if key == "value" else plain(v) for key, v in value.items()}
+        default = (None, "", 0, "0", [], {}, False)
+        return {k: v for k, v in sorted(items.items()) if v not in default}
+    return [plain(item) for item in value] if isinstance(value, list) else value
+
+
+def any_value(value):
+    """An attribute's value: what is empty in it is not nothing."""
+    for kind, held in (value or {}).items():
+        if kind == "arrayValue":
+            return {kind: [any_value(item) for item in held.get("values") or []]}
+        if kind == "kvlistValue":
+            return {kind: [plain(item) for item in held.get("values") or []]}
+        # Names of what JSON has no number for stay strings.
+        number = kind == "doubleValue" and not isinstance(held, str)
+        return {kind: float(held) if number else held}
+    return {}
