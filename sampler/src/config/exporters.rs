@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use tailgate_common::config::{
-    AuthRef, Document, Named, OtlpClient, OtlpHttpClient, Reader, Section, Tier, named,
+    AuthRef, Document, Named, OtlpClient, OtlpHttpClient, Queue, Reader, Section, Tier, named,
 };
 
 use super::xray::AwsXray;
@@ -73,9 +73,32 @@ pub(super) fn read(document: &Document<'_>) -> Vec<Named<Exporter>> {
     found
 }
 
+/// Without a buffer before them queues do what `block_on_overflow` asks for anyway.
+pub(super) fn note_queues(document: &Document<'_>, exporters: &[Named<Exporter>]) {
+    for Named { id, config } in exporters {
+        if config.queue().is_some_and(|queue| queue.block_on_overflow) {
+            let path = format!("exporters.{id}.sending_queue.block_on_overflow");
+            document.diag().note(path, BLOCKS);
+        }
+    }
+}
+
+const BLOCKS: &str = "accepted, has no effect without tail_sampling: a full queue refuses new spans, with the advice \
+    to send them again, whether this is set or not";
+
 // === impl Exporter ===
 
 impl Exporter {
+    /// Its `sending_queue`, if it has one.
+    fn queue(&self) -> Option<&Queue> {
+        match self {
+            Self::AwsXray(client) => Some(&client.queue),
+            Self::Otlp(client) => Some(&client.queue),
+            Self::OtlpHttp(client) => Some(&client.queue),
+            Self::File(_) | Self::Debug(_) | Self::Nop => None,
+        }
+    }
+
     /// Whose credentials its requests have.
     pub(super) fn auth(&self) -> Option<&AuthRef> {
         match self {

@@ -56,7 +56,11 @@ impl SamplerConfig {
             document.diag().error(pipeline.mark, text, "keep one of them");
         }
         let tail_sampling = (!samplers.is_empty()).then(|| samplers.swap_remove(0));
-        Some(Self { shared, tail_sampling, exporters: in_order(exporters, &pipeline.exporters) })
+        let exporters = in_order(exporters, &pipeline.exporters);
+        if tail_sampling.is_none() {
+            exporters::note_queues(document, &exporters);
+        }
+        Some(Self { shared, tail_sampling, exporters })
     }
 }
 

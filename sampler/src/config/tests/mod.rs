@@ -238,6 +238,9 @@ fn what_is_accepted_and_does_nothing_is_named() {
             "exporters.otlp_grpc.sending_queue.wait_for_result: accepted, has no effect: spans \
              are acknowledged when they are held, before it is decided whether they are kept",
             "exporters.otlp_grpc.sending_queue.sizer: accepted, has no effect without queue_size",
+            "exporters.otlp_grpc.sending_queue.block_on_overflow: accepted, has no effect without \
+             tail_sampling: a full queue refuses new spans, with the advice to send them again, \
+             whether this is set or not",
         ]
     );
     // As asked for: nothing to say.
