@@ -52,10 +52,12 @@ pub enum ClientError {
 
 const INVALID_ARGUMENT: u32 = 3;
 const DEADLINE_EXCEEDED: u32 = 4;
+const PERMISSION_DENIED: u32 = 7;
 const RESOURCE_EXHAUSTED: u32 = 8;
 const OUT_OF_RANGE: u32 = 11;
 const INTERNAL: u32 = 13;
 const UNAVAILABLE: u32 = 14;
+const UNAUTHENTICATED: u32 = 16;
 
 /// Whatever the server says, it is asked again after this: what waits takes room.
 const LONGEST_WAIT: Duration = Duration::from_secs(3600);
@@ -97,6 +99,12 @@ pub(super) fn was_never_sent(error: &(dyn Error + 'static)) -> bool {
 // === impl SendError ===
 
 impl SendError {
+    /// The server does not take our credentials, or they have no right to this. By the OTLP
+    /// specification that is no reason to send again as it is; but with other credentials it is.
+    pub fn is_denied(&self) -> bool {
+        matches!(self.code, PERMISSION_DENIED | UNAUTHENTICATED)
+    }
+
     fn new(code: u32, message: String, retry_after: Option<Duration>) -> Self {
         let too_large =
             matches!(code, RESOURCE_EXHAUSTED | OUT_OF_RANGE) && says_too_large(&message);
@@ -131,8 +139,8 @@ impl SendError {
     pub(super) fn from_http(status: StatusCode, text: &str, after: Option<Duration>) -> Self {
         let code = match status.as_u16() {
             400 => INTERNAL,
-            401 => 16,
-            403 => 7,
+            401 => UNAUTHENTICATED,
+            403 => PERMISSION_DENIED,
             404 => 12,
             429 | 502 | 503 | 504 => UNAVAILABLE,
             _ => 2,
@@ -190,6 +198,18 @@ mod tests {
             assert_eq!(told.retryable, always || code == RESOURCE_EXHAUSTED, "{code}");
             assert_eq!(told.retry_after.is_some(), told.retryable, "{code}");
         }
+    }
+
+    #[test]
+    fn credentials_that_are_not_taken_are_told_from_the_rest() {
+        for status in 400..600 {
+            let status = StatusCode::from_u16(status).unwrap();
+            let error = SendError::from_http(status, "", None);
+            assert_eq!(error.is_denied(), [401, 403].contains(&status.as_u16()), "{status}");
+            assert!(!(error.is_denied() && error.retryable), "{status}");
+        }
+        let denied = |code| SendError::new(code, String::new(), None).is_denied();
+        assert!((1..=17).all(|code| denied(code) == [7, 16].contains(&code)));
     }
 
     #[test]

@@ -152,7 +152,8 @@ impl<C: OtlpClient> Exporter for OtlpExporter<C> {
                         rejected(&request.parts, count, &mut job.losses);
                     }
                 }
-                Err(error) if error.retryable => {
+                // A token that was rotated, or a right that is missing, is mended sooner than what is lost.
+                Err(error) if error.retryable || error.is_denied() => {
                     job.put_back([request]);
                     let why = error.to_string();
                     return Attempt::Again { retry_after: error.retry_after, why, paced: false };

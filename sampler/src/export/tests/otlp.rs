@@ -88,6 +88,17 @@ async fn what_fails_is_sent_again_and_counted_once() {
 }
 
 #[tokio::test]
+async fn what_is_refused_to_these_credentials_waits_for_others() {
+    let answers = [Err(Code::Unauthenticated), Err(Code::PermissionDenied)];
+    let (backend, address) = serve(answers).await;
+    let exports = start("otlp_grpc", exporter(address), 1);
+    exports.offer(kept(1, 4)).unwrap();
+    let counts = exports.drain(PATIENCE).await;
+    assert_eq!((counts.exported, counts.lost.len()), (4, 0));
+    assert_eq!(backend.0.lock().calls, 3);
+}
+
+#[tokio::test]
 async fn what_is_refused_for_good_is_lost() {
     let (_backend, address) = serve([Err(Code::InvalidArgument)]).await;
     let exports = start("otlp_grpc", exporter(address), 1);
