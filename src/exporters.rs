@@ -100,6 +100,7 @@ fn xray_options(aws: &AwsXray) -> Options {
         aws_log_groups: aws.aws_log_groups.clone(),
         skip_timestamp_validation: aws.skip_timestamp_validation,
         conventions: aws.conventions,
+        told: aws.told,
         ..Options::default()
     }
 }

@@ -6,17 +6,18 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tailgate_common::clock::{Clock, SystemClock};
-use tailgate_common::config::{Shared, Shown, total_memory};
+use tailgate_common::config::{Named, Shared, Shown, total_memory};
 use tailgate_common::limit::ByteBudget;
 use tailgate_common::peer::{RefusedPeers, Role};
 use tailgate_common::receive::Gate;
 use tailgate_policy::{Options, Program};
-use tailgate_sampler::config::{SamplerConfig, TailSampling};
+use tailgate_sampler::config::{Exporter, SamplerConfig, TailSampling};
 use tailgate_sampler::core::buffer::{Buffer, SHARDS};
 use tailgate_sampler::core::shard::Settings;
 use tailgate_sampler::hold::{Forwarded, Mode, Sampler};
 use tailgate_sampler::life;
 use tailgate_sampler::members::{Members, Node};
+use tailgate_xray::Told;
 use tokio_util::sync::CancellationToken;
 
 use crate::cli;
@@ -71,7 +72,7 @@ async fn serve(config: SamplerConfig, shown: Shown) -> anyhow::Result<ExitCode> 
     let mode = match &config.tail_sampling {
         Some(sampling) => {
             let program = program(&sampling.config)?;
-            Mode::Sample(Buffer::new(&settings(&sampling.config, memory), &program, &held))
+            Mode::Sample(Buffer::new(&settings(&config, &sampling.config, memory), &program, &held))
         }
         None => Mode::Forward(Box::<Forwarded>::default()),
     };
@@ -149,7 +150,11 @@ fn program(sampling: &TailSampling) -> anyhow::Result<Arc<Program>> {
     Ok(Arc::new(Program::compile(&sampling.policies, options)?))
 }
 
-fn settings(sampling: &TailSampling, memory: Memory) -> Settings {
+fn settings(config: &SamplerConfig, sampling: &TailSampling, memory: Memory) -> Settings {
+    let tells = |exporter: &Named<Exporter>| match &exporter.config {
+        Exporter::AwsXray(aws) => aws.told != Told::default(),
+        _ => false,
+    };
     let after_root = sampling.decision_wait_after_root_received;
     let share = |size: usize| size.div_ceil(SHARDS);
     Settings {
@@ -160,6 +165,7 @@ fn settings(sampling: &TailSampling, memory: Memory) -> Settings {
         max_trace_bytes: (memory.held / 8).clamp(1 << 20, 8 << 20) as u32,
         sampled_cache: share(sampling.sampled_cache_size),
         not_sampled_cache: share(sampling.non_sampled_cache_size),
+        tell_why: config.exporters.iter().any(tells),
         ..Settings::default()
     }
 }

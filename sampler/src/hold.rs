@@ -259,7 +259,7 @@ impl Forwarded {
             Outcome { rejected: rejected.spans, reason: rejected.reason, ..Outcome::default() };
         let Some(first) = found.spans().first() else { return Ok(outcome) };
         let (fragment, value) = (whole(body, &found), Value::default());
-        let kept = Kept { trace_id: first.trace_id, spans, fragment, value };
+        let kept = Kept { trace_id: first.trace_id, spans, fragment, value, why: None };
         // Offered and counted under one lock, so that a snapshot sees both or neither.
         let mut counts = self.counts.lock();
         counts.received += u64::from(spans);

@@ -2,7 +2,7 @@
 
 use crate::fleet::{Node, Plan};
 use crate::python::{Documents, Moto, run, xray_id};
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use tailgate_testkit::balance;
 
@@ -35,7 +35,10 @@ async fn app(protocol: &str, compression: Option<&str>, gateway: &Node) -> Sent 
 }
 
 fn plan(moto: &Moto) -> Plan {
-    Plan::exporting("awsxray", format!("{{region: us-east-1, endpoint: \"{}\"}}", moto.url()))
+    let told = "decision_annotations: [policy, keep_reason, adjusted_count]";
+    let endpoint = moto.url();
+    let settings = format!("{{region: us-east-1, endpoint: \"{endpoint}\", {told}}}");
+    Plan::exporting("awsxray", settings)
 }
 
 /// X-Ray has the error trace whole and nothing else.
@@ -49,8 +52,15 @@ fn check(sent: &Sent, documents: &Documents) {
     assert_eq!(found, spans.keys().cloned().collect::<Vec<_>>(), "each span, once");
     assert_eq!(spans.values().collect::<BTreeSet<_>>().len(), SERVICES.len());
     // A server's span is a segment with the name of its service; each has its parent in the trace.
-    let segments = documents[&id].iter().filter(|d| text(d, "type") != "subsegment");
-    let names: BTreeSet<String> = segments.map(|d| text(d, "name")).collect();
+    let segments: Vec<&Value> =
+        documents[&id].iter().filter(|d| text(d, "type") != "subsegment").collect();
+    for segment in &segments {
+        let told = &segment["annotations"];
+        let wanted = json!(["errors", "policy", 1]);
+        let keys = ["tailgate.policy", "tailgate.keep_reason", "tailgate.adjusted_count"];
+        assert_eq!(json!(keys.map(|key| &told[key])), wanted, "{segment}");
+    }
+    let names: BTreeSet<String> = segments.iter().map(|d| text(d, "name")).collect();
     assert_eq!(names.iter().map(String::as_str).collect::<Vec<_>>(), SERVICES);
     let mut roots = 0;
     for document in &documents[&id] {

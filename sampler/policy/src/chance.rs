@@ -80,6 +80,11 @@ impl Chance {
         Self { salted: salted(salt), threshold: threshold(percentage) }
     }
 
+    /// The part of all hashes that is sampled; never 0.
+    pub(crate) fn probability(&self) -> f64 {
+        (self.threshold as f64 + 1.0) / 2_f64.powi(64)
+    }
+
     #[inline]
     pub(crate) fn samples(&self, id: &TraceId) -> bool {
         fnv(self.salted, &id.0) <= self.threshold

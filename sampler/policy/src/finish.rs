@@ -100,7 +100,7 @@ impl Program {
 // === impl Check ===
 
 impl Check {
-    fn samples(&self, id: &TraceId, facts: &Facts) -> bool {
+    pub(crate) fn samples(&self, id: &TraceId, facts: &Facts) -> bool {
         match self {
             Check::Always => true,
             Check::Latency { above_ms, up_to_ms } => {

@@ -26,6 +26,7 @@ mod fold;
 mod leaves;
 mod program;
 mod re2;
+mod why;
 
 pub use chance::{DEFAULT_SALT, hash, threshold};
 pub use config::{Options, PolicyConfig, Rule};
@@ -34,3 +35,4 @@ pub use facts::Facts;
 pub use finish::{Decision, Outcome, Tally, Value, Votes};
 pub use leaves::MAX_LEAVES;
 pub use program::Program;
+pub use why::Why;

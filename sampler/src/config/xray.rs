@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tailgate_common::config::{Queue, Reader};
 use tailgate_common::retry::Retry;
-use tailgate_xray::Conventions;
+use tailgate_xray::{Conventions, Told};
 
 /// `exporters.awsxray`. Empty texts are keys that were not given.
 #[derive(Clone, Debug, PartialEq)]
@@ -42,6 +42,8 @@ pub struct AwsXray {
     pub skip_timestamp_validation: bool,
     /// `semantic_conventions`, ours: `collector` (default) or `stable`.
     pub conventions: Conventions,
+    /// `decision_annotations`, ours: what segments say about the decision on their trace.
+    pub told: Told,
     /// `telemetry`.
     pub telemetry: XrayTelemetry,
     /// `retry_on_failure`; the collector's exporter has none.
@@ -102,6 +104,7 @@ impl AwsXray {
             aws_log_groups: r.strings("aws_log_groups"),
             skip_timestamp_validation: r.bool_or("skip_timestamp_validation", true),
             conventions: conventions(r),
+            told: told(r),
             telemetry: XrayTelemetry::read(&r.map_or_empty("telemetry")),
             retry: Retry::read(&r.map_or_empty("retry_on_failure")),
             queue: Queue::read_own(&r.map_or_empty("sending_queue")),
@@ -112,6 +115,19 @@ impl AwsXray {
 fn conventions(r: &Reader<'_>) -> Conventions {
     let chosen = r.typed("semantic_conventions").and_then(|i| i.choice(&["collector", "stable"]));
     if chosen == Some(1) { Conventions::Stable } else { Conventions::Collector }
+}
+
+fn told(r: &Reader<'_>) -> Told {
+    let mut told = Told::default();
+    for item in r.list("decision_annotations") {
+        match item.choice(&["adjusted_count", "keep_reason", "policy"]) {
+            Some(0) => told.adjusted_count = true,
+            Some(1) => told.keep_reason = true,
+            Some(_) => told.policy = true,
+            None => {}
+        }
+    }
+    told
 }
 
 fn is_url(text: &str) -> bool {

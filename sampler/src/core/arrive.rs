@@ -258,7 +258,8 @@ impl Shard {
             let fragment = Bytes::from(fragment);
             // What it is worth is no longer known: more than what chance keeps, as most of the trace is out.
             let value = Value::Policy;
-            let kept = Kept { trace_id, spans: spans as u32, fragment, value };
+            let why = self.why(trace_id);
+            let kept = Kept { trace_id, spans: spans as u32, fragment, value, why };
             // Where what is worth less can go, it makes room.
             let less = |v: Value| v < value && out.shed(v) > 0;
             let offered = out.offer(now, kept).or_else(|kept| {

@@ -1,5 +1,6 @@
 //! From the timer to the decision to the way out.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tailgate_common::clock::Nanos;
@@ -7,7 +8,7 @@ use tailgate_policy::{Decision, Facts, Outcome, Value};
 use tailgate_proto::TraceId;
 
 use super::counts::{Early, Transition};
-use super::outbox::Kept;
+use super::outbox::{Kept, WhyKept};
 use super::seen::BYTES_PER_HASH;
 use super::shard::{Outlet, Shard, TRACE_OVERHEAD};
 use super::trace::{State, Trace};
@@ -160,12 +161,27 @@ impl Shard {
             return false;
         }
         let fragment = self.collect(&self.records(last), bytes);
-        if out.offer(now, Kept { trace_id, spans, fragment, value }).is_err() {
+        let why = self.why(trace_id);
+        if out.offer(now, Kept { trace_id, spans, fragment, value, why }).is_err() {
             return false;
         }
         self.counts.passed_on += u64::from(spans);
         self.end(now, trace_id, true);
         true
+    }
+
+    /// Why a trace is kept, by all that is known of it now, if that is to be told. Nothing about a
+    /// trace that is no longer in the index.
+    pub(super) fn why(&self, trace_id: TraceId) -> Option<Arc<WhyKept>> {
+        if !self.settings.tell_why {
+            return None;
+        }
+        let why = self.program.why(&trace_id, &self.index.get(&trace_id)?.facts)?;
+        Some(Arc::new(WhyKept {
+            policy: why.policy.to_owned(),
+            by_chance: why.by_chance,
+            adjusted_count: why.adjusted_count,
+        }))
     }
 
     /// Gives the trace's bytes back; its hashes stay for a while.

@@ -21,6 +21,7 @@
 //! The queue is full and memory is short: what is worth least is given up, oldest first.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -35,7 +36,7 @@ mod flow;
 mod queue;
 
 use batch::marks;
-pub use batch::{Batch, Item, Kept, Loss, Reason};
+pub use batch::{Batch, Item, Kept, Loss, Reason, WhyKept};
 use flow::Flow;
 use queue::Queue;
 pub use queue::{QueueCounts, QueueLimits};
@@ -98,6 +99,7 @@ struct Entry {
     spans: u32,
     charge: usize,
     fragment: Bytes,
+    why: Option<Arc<WhyKept>>,
     trace_id: TraceId,
     /// A bit for each exporter that is not done.
     pending: u64,
@@ -138,8 +140,8 @@ impl Outbox {
         }
         self.flow.add(kept.spans as usize, kept.fragment.len());
         let pending = u64::MAX >> (MAX_EXPORTERS - self.queues.len());
-        let Kept { trace_id, spans, fragment, .. } = kept;
-        let entry = Entry { spans, charge, fragment, trace_id, pending, losses: Vec::new() };
+        let Kept { trace_id, spans, fragment, why, .. } = kept;
+        let entry = Entry { spans, charge, fragment, why, trace_id, pending, losses: Vec::new() };
         self.entries.insert(id, entry);
         Ok(())
     }
@@ -340,8 +342,8 @@ impl Outbox {
 
 impl Entry {
     fn item(&self, entry: u64) -> Item {
-        let Self { trace_id, spans, ref fragment, .. } = *self;
-        Item { entry, trace_id, spans, fragment: fragment.clone() }
+        let Self { trace_id, spans, ref fragment, ref why, .. } = *self;
+        Item { entry, trace_id, spans, fragment: fragment.clone(), why: why.clone() }
     }
 
     fn lost_spans(&self, losses: &[Loss]) -> u64 {

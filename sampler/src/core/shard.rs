@@ -47,6 +47,8 @@ pub struct Settings {
     pub not_sampled_cache: usize,
     /// Find duplicates. Only a test that shows that it matters switches this off.
     pub deduplicate: bool,
+    /// Kept traces go out with why they are kept.
+    pub tell_why: bool,
 }
 
 /// Where kept traces go.
@@ -139,6 +141,7 @@ impl Default for Settings {
             sampled_cache: 10_000,
             not_sampled_cache: 100_000,
             deduplicate: true,
+            tell_why: false,
         }
     }
 }

@@ -13,7 +13,7 @@ use tailgate_proto::{Limits, ScanError};
 
 use super::buffer::{Buffer, SHARDS, totals};
 use super::counts::Early;
-use super::outbox::Kept;
+use super::outbox::{Kept, WhyKept};
 use super::shard::{Outlet, Role, Settings};
 
 #[derive(Default)]
@@ -54,13 +54,18 @@ fn request(resource: usize, spans: impl Iterator<Item = Vec<u8>>) -> Vec<u8> {
 }
 
 fn buffer(budget: &ByteBudget, sampled: bool) -> Buffer {
+    telling(budget, sampled, false)
+}
+
+fn telling(budget: &ByteBudget, sampled: bool, tell_why: bool) -> Buffer {
     let rule = match sampled {
         true => Rule::AlwaysSample,
         false => Rule::SpanCount { min_spans: 1_000_000, max_spans: 0 },
     };
     let policies = [PolicyConfig { name: "all".to_owned(), rule }];
     let program = Arc::new(Program::compile(&policies, Options::default()).unwrap());
-    let settings = Settings { decision_wait: Duration::from_secs(10), ..Settings::default() };
+    let decision_wait = Duration::from_secs(10);
+    let settings = Settings { decision_wait, tell_why, ..Settings::default() };
     Buffer::new(&settings, &program, budget)
 }
 
@@ -134,6 +139,22 @@ fn a_trace_that_is_too_large_is_decided_and_followed() {
     let (counts, held) = totals(&buffer.lock_all());
     assert_eq!(counts.decided_early[Early::TraceSize as usize], 1);
     assert_eq!((counts.received, counts.passed_on, held), (500, 500, 0));
+}
+
+#[test]
+fn kept_and_late_spans_say_why_if_asked() {
+    for tell_why in [false, true] {
+        let (budget, sink) = (ByteBudget::new(1 << 30), Sink::default());
+        let buffer = telling(&budget, true, tell_why);
+        let spans = |n| request(10, std::iter::once(span(1, n, 10)));
+        assert_eq!(arrive(&buffer, &spans(1), &sink), Ok(0));
+        tick(&buffer, Duration::from_secs(20), &sink);
+        assert_eq!(arrive(&buffer, &spans(2), &sink), Ok(0));
+        let all = WhyKept { policy: "all".to_owned(), by_chance: false, adjusted_count: 1.0 };
+        let want = tell_why.then_some(&all);
+        let kept = sink.0.borrow();
+        assert_eq!(kept.iter().map(|kept| kept.why.as_deref()).collect::<Vec<_>>(), [want; 2]);
+    }
 }
 
 fn tick(buffer: &Buffer, at: Duration, out: &Sink) {

@@ -52,7 +52,7 @@ pub(super) fn fragment(spans: Vec<Span>) -> Bytes {
 
 pub(super) fn kept(trace: u32, spans: u32) -> Kept {
     let fragment = fragment((0..spans).map(|n| span(trace, n, "work")).collect());
-    Kept { trace_id: TraceId::of(trace), spans, fragment, value: Value::default() }
+    Kept { trace_id: TraceId::of(trace), spans, fragment, value: Value::default(), why: None }
 }
 
 /// Retries at once, for ever.

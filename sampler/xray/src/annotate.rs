@@ -7,13 +7,13 @@
 
 use tailgate_proto::view::Value;
 
-use crate::Options;
 use crate::attrs::{Attr, Attrs, is_scalar};
 use crate::json::Json;
 use crate::keys::{Key, RESOURCE_PREFIX};
 use crate::merge::Maps;
 use crate::name::is_aws_api;
 use crate::resource::Resource;
+use crate::{Decision, Options};
 use crate::{http, trim};
 
 /// What is to be stored of one span, and how.
@@ -28,6 +28,8 @@ pub(crate) struct Stored<'s, 'a> {
     pub(crate) status_text: bool,
     /// Of the metadata only that of the resource is written; namespaces are kept, if empty.
     pub(crate) resource_only: bool,
+    /// To be told.
+    pub(crate) decision: Option<Decision<'a>>,
 }
 
 /// The blocks that take attributes out.
@@ -118,7 +120,7 @@ impl<'s, 'a> Stored<'s, 'a> {
     pub(crate) fn write(&self, json: &mut Json, order: &mut Vec<u32>) -> usize {
         json.field_or_omit("user", self.attrs.last_str(Key::EndUserId));
         self.choose(order);
-        if !json.brief && self.is_simple(order) {
+        if !json.brief && self.decision.is_none() && self.is_simple(order) {
             self.write_annotations(json, order);
             let at = json.buf.len();
             self.write_metadata(json, order);
@@ -266,6 +268,9 @@ impl<'s, 'a> Stored<'s, 'a> {
         for &i in order {
             let attr = &self.attrs.items()[i as usize];
             maps.add(attr, self.options, &wanted);
+        }
+        if let Some(decision) = self.decision {
+            maps.tell(decision, self.options);
         }
         maps
     }

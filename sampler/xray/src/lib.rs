@@ -37,6 +37,6 @@ mod translator;
 mod trim;
 
 pub use documents::{Change, Changes, Document, Documents};
-pub use options::{Conventions, Options};
-pub use translator::Translator;
+pub use options::{Conventions, Decision, Options, Told};
+pub use translator::{Part, Translator};
 pub use trim::MAX_DOCUMENT_BYTES;

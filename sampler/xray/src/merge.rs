@@ -7,12 +7,12 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value as Parsed};
 use tailgate_proto::view::Value;
 
-use crate::Options;
 use crate::annotate::{annotation_key, is_resource_key};
 use crate::attrs::{Attr, Attrs, is_scalar};
 use crate::json::Json;
 use crate::keys::{Key, METADATA_PREFIX, RESOURCE_PREFIX};
 use crate::metadata_json;
+use crate::{Decision, Options};
 
 /// Annotations and metadata being collected.
 #[derive(Debug, Default)]
@@ -60,6 +60,13 @@ impl<'a> Maps<'a> {
             }
         } else if !self.add_namespace(attr) {
             self.add_default(Cow::Borrowed(attr.key), &attr.value);
+        }
+    }
+
+    /// Adds what is told of the decision. It beats attributes.
+    pub(crate) fn tell(&mut self, decision: Decision<'a>, options: &Options) {
+        for (key, value) in options.told(decision) {
+            self.annotations.insert(annotation_key(key.as_bytes(), options.allow_dot), value);
         }
     }
 

@@ -1,5 +1,7 @@
 //! The options that change what documents say.
 
+use tailgate_proto::view::Value;
+
 /// As in the collector's `awsxray` exporter, its feature gates included.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Options {
@@ -16,6 +18,30 @@ pub struct Options {
     pub allow_dot: bool,
     /// Which attributes are read, and how.
     pub conventions: Conventions,
+    /// What segments say about the decision on their trace, as annotations. Nothing by default.
+    pub told: Told,
+}
+
+/// What segments say about the decision on their trace.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Told {
+    /// `tailgate.adjusted_count`: how many traces this one stands for.
+    pub adjusted_count: bool,
+    /// `tailgate.keep_reason`: `policy` or `chance`.
+    pub keep_reason: bool,
+    /// `tailgate.policy`: the first policy that wanted it.
+    pub policy: bool,
+}
+
+/// The decision on a trace.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Decision<'d> {
+    /// How many traces this one stands for.
+    pub adjusted_count: f64,
+    /// Why it was kept.
+    pub keep_reason: &'d str,
+    /// The first policy that wanted it.
+    pub policy: &'d str,
 }
 
 /// A generation of OpenTelemetry's semantic conventions.
@@ -40,6 +66,7 @@ impl Default for Options {
             skip_timestamp_validation: true,
             allow_dot: true,
             conventions: Conventions::Collector,
+            told: Told::default(),
         }
     }
 }
@@ -48,6 +75,20 @@ impl Options {
     /// The key is configured; the keys are sorted.
     pub(crate) fn is_indexed(&self, key: &[u8]) -> bool {
         self.indexed_attributes.binary_search_by(|text| text.as_bytes().cmp(key)).is_ok()
+    }
+
+    /// What is told of a decision: keys and values of annotations.
+    pub(crate) fn told<'d>(
+        &self,
+        decision: Decision<'d>,
+    ) -> impl Iterator<Item = (&'static str, Value<'d>)> {
+        let Told { adjusted_count, keep_reason, policy } = self.told;
+        let all = [
+            (adjusted_count, "tailgate.adjusted_count", Value::Double(decision.adjusted_count)),
+            (keep_reason, "tailgate.keep_reason", Value::Str(decision.keep_reason.as_bytes())),
+            (policy, "tailgate.policy", Value::Str(decision.policy.as_bytes())),
+        ];
+        all.into_iter().filter(|(told, ..)| *told).map(|(_, key, value)| (key, value))
     }
 
     /// Spans have annotations without asking for them.

@@ -10,7 +10,7 @@ use crate::keys::Key;
 use crate::name::{Naming, naming};
 use crate::resource::Resource;
 use crate::span::{Kind, Span};
-use crate::{Options, aws, http, links, sql};
+use crate::{Decision, Options, aws, http, links, sql};
 
 /// Which of the documents of a span is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,6 +35,8 @@ pub(crate) struct Segment<'s, 'a> {
     pub(crate) in_progress: bool,
     /// Instead of what the attributes say; may be empty.
     pub(crate) name: Option<&'a [u8]>,
+    /// To be told, by segments.
+    pub(crate) decision: Option<Decision<'a>>,
 }
 
 /// More than what a version needs; a brief document goes without.
@@ -97,6 +99,7 @@ impl Segment<'_, '_> {
             taken: Taken::new(attrs, resource, sql),
             status_text: cause == Cause::Status,
             resource_only: is_service,
+            decision: self.decision.filter(|_| !self.is_subsegment()),
         };
         let metadata = stored.write(json, order);
         json.raw("}");
@@ -117,12 +120,7 @@ impl Segment<'_, '_> {
             json.field_id("parent_id", span.parent_id);
         }
         write_trace_id(json, span.trace_id);
-        let is_subsegment = match self.role {
-            Role::Plain => !span.is_segment(),
-            Role::Dependency => true,
-            Role::LocalRoot | Role::Service => false,
-        };
-        if is_subsegment {
+        if self.is_subsegment() {
             json.field("type", b"subsegment");
         }
         let namespace = match self.role {
@@ -132,6 +130,14 @@ impl Segment<'_, '_> {
         };
         if let Some(namespace) = namespace {
             json.field("namespace", namespace.as_bytes());
+        }
+    }
+
+    fn is_subsegment(&self) -> bool {
+        match self.role {
+            Role::Plain => !self.span.is_segment(),
+            Role::Dependency => true,
+            Role::LocalRoot | Role::Service => false,
         }
     }
 

@@ -2,7 +2,6 @@
 
 use tailgate_proto::view::{ResourceSpansView, SpanView, resource_spans};
 
-use crate::Options;
 use crate::attrs::Attrs;
 use crate::documents::{Change, Changes, Documents};
 use crate::keys::Key;
@@ -11,6 +10,7 @@ use crate::resource::Resource;
 use crate::segment::{Role, Segment, take_in_progress};
 use crate::span::{Kind, Span, id};
 use crate::trim::{self, MAX_DOCUMENT_BYTES};
+use crate::{Decision, Options, Told};
 
 /// How far a trace id's time may lie back: 28 days.
 const MAX_AGE_S: i64 = 28 * 24 * 60 * 60;
@@ -28,6 +28,19 @@ pub struct Translator {
     options: Options,
 }
 
+/// A part of a fragment: what is translated at a time.
+#[derive(Debug, Clone, Copy)]
+pub struct Part<'a> {
+    /// The whole fragment.
+    pub fragment: &'a [u8],
+    /// The first span of the part, counted from the beginning of the fragment.
+    pub from: u32,
+    /// The part ends with the span with which the documents have this many bytes or more.
+    pub max_bytes: usize,
+    /// On the trace; told as [`Options::told`] says.
+    pub decision: Option<Decision<'a>>,
+}
+
 /// What a run over a fragment works with.
 struct Run<'s, 'a> {
     options: &'s Options,
@@ -38,6 +51,7 @@ struct Run<'s, 'a> {
     attrs: Attrs<'a>,
     /// Of the span that is being written.
     times: Changes,
+    decision: Option<Decision<'a>>,
 }
 
 // === impl Translator ===
@@ -62,10 +76,11 @@ impl Translator {
         now_unix_s: u64,
         out: &mut Documents,
     ) {
-        self.translate_part(fragment, 0, usize::MAX, entropy, now_unix_s, out);
+        let part = Part { fragment, from: 0, max_bytes: usize::MAX, decision: None };
+        self.translate_part(part, entropy, now_unix_s, out);
     }
 
-    /// As `translate`, from the `from`th span on, and stops after the span with which `out` holds
+    /// As `translate`, from a part's first span on, and stops after the span with which `out` holds
     /// `max_bytes` or more.
     ///
     /// A resource's attributes are repeated in each of its segments, so documents can take many
@@ -73,13 +88,12 @@ impl Translator {
     /// fragment; nothing if that was all.
     pub fn translate_part(
         &self,
-        fragment: &[u8],
-        from: u32,
-        max_bytes: usize,
+        part: Part<'_>,
         entropy: &mut dyn FnMut() -> u64,
         now_unix_s: u64,
         out: &mut Documents,
     ) -> Option<u32> {
+        let Part { fragment, from, max_bytes, decision } = part;
         let mut run = Run {
             options: &self.options,
             invent: entropy,
@@ -88,6 +102,7 @@ impl Translator {
             resource: Resource::default(),
             attrs: Attrs::new(self.options.conventions),
             times: Changes::default(),
+            decision: decision.filter(|_| self.options.told != Told::default()),
         };
         let mut next = 0_u32;
         for resource in resource_spans(fragment) {
@@ -164,6 +179,7 @@ impl<'a> Run<'_, 'a> {
             role,
             in_progress,
             name,
+            decision: self.decision,
         };
         let out = &mut *self.out;
         let start = out.bytes();

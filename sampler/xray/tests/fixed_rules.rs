@@ -7,7 +7,7 @@ mod support;
 
 use serde_json::{Value, json};
 use support::requests::{Attribute, changes, list, request, span, string};
-use tailgate_xray::{Change, Options, Translator};
+use tailgate_xray::{Change, Decision, Documents, Options, Part, Told, Translator};
 
 fn with(options: Options, resource: &[Attribute], kind: i32, attributes: &[Attribute]) -> Value {
     let request = request(resource, span(kind, attributes));
@@ -173,8 +173,9 @@ fn a_fragment_can_be_translated_in_parts() {
     let mut from = 0;
     let mut parts = 0;
     loop {
-        let mut out = tailgate_xray::Documents::default();
-        let next = translator.translate_part(&fragment, from, 3000, &mut || 1, 0, &mut out);
+        let mut out = Documents::default();
+        let part = Part { fragment: &fragment, from, max_bytes: 3000, decision: None };
+        let next = translator.translate_part(part, &mut || 1, 0, &mut out);
         assert!(out.bytes() < 3000 + 2000);
         texts.extend(out.iter().map(|document| document.text().into_owned()));
         parts += 1;
@@ -185,4 +186,35 @@ fn a_fragment_can_be_translated_in_parts() {
     }
     assert!(parts >= 5, "{parts}");
     assert!(whole.iter().map(|document| document.text().into_owned()).eq(texts));
+}
+
+#[test]
+fn segments_tell_of_the_decision_if_asked() {
+    let mut child = span(3, &[("k", string("v"))]);
+    child["parentSpanId"] = json!("00000000000000bb");
+    let root = span(2, &[("k", string("v")), ("tailgate.policy", string("mine"))]);
+    let request = json!({"resourceSpans": [{"scopeSpans": [{"spans": [root, child]}]}]});
+    let fragment = support::encode(&request);
+    let decision = Decision { adjusted_count: 20.0, keep_reason: "chance", policy: "base" };
+    let annotations = |told, allow_dot| -> Vec<Value> {
+        let options = Options { index_all_attributes: true, told, allow_dot, ..Options::default() };
+        let decision = Some(decision);
+        let part = Part { fragment: &fragment, from: 0, max_bytes: usize::MAX, decision };
+        let mut out = Documents::default();
+        Translator::new(options).translate_part(part, &mut || 1, 0, &mut out);
+        support::parsed(&out).iter_mut().map(|document| document["annotations"].take()).collect()
+    };
+    let all = Told { adjusted_count: true, keep_reason: true, policy: true };
+    let want = json!({
+        "k": "v",
+        "tailgate.adjusted_count": 20,
+        "tailgate.keep_reason": "chance",
+        "tailgate.policy": "base"
+    });
+    assert_eq!(annotations(all, true), [want, json!({"k": "v"})]);
+    let one = Told { adjusted_count: true, ..Told::default() };
+    let want = json!({"k": "v", "tailgate_policy": "mine", "tailgate_adjusted_count": 20});
+    assert_eq!(annotations(one, false)[0], want);
+    let want = json!({"k": "v", "tailgate.policy": "mine"});
+    assert_eq!(annotations(Told::default(), true)[0], want);
 }

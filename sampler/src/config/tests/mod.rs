@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tailgate_common::config::{Compression, Env, MetricsLevel};
 use tailgate_policy::Rule;
-use tailgate_xray::Conventions;
+use tailgate_xray::{Conventions, Told};
 
 use super::*;
 
@@ -292,6 +292,7 @@ fn exporters() {
         "awsxray",
         "{indexed_attributes: one, aws_log_groups: [g], max_retries: 5, \
          semantic_conventions: stable, skip_timestamp_validation: false, \
+         decision_annotations: [policy], \
          telemetry: {enabled: true}, sending_queue: {queue_size: 9}}",
     )
     .unwrap_or_else(|e| panic!("{e}"));
@@ -299,6 +300,7 @@ fn exporters() {
     assert_eq!(xray.indexed_attributes, ["one"]);
     assert_eq!(xray.conventions, Conventions::Stable);
     assert!(!xray.skip_timestamp_validation);
+    assert_eq!(xray.told, Told { policy: true, ..Told::default() });
     assert_eq!((xray.queue.size, xray.max_retries), (Some(9), 5));
     assert_eq!(
         notes,

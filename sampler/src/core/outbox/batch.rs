@@ -1,12 +1,14 @@
 //! What goes through the outbox: kept traces in, batches of them out, and what became of their
 //! spans.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use tailgate_policy::Value;
 use tailgate_proto::TraceId;
 
 /// One kept trace, or spans of it that came late.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Kept {
     /// The trace.
     pub trace_id: TraceId,
@@ -16,6 +18,19 @@ pub struct Kept {
     pub fragment: Bytes,
     /// What the trace is worth when not all can be kept.
     pub value: Value,
+    /// Why it is kept, if an exporter wants to know.
+    pub why: Option<Arc<WhyKept>>,
+}
+
+/// Why a trace was kept.
+#[derive(Debug, Clone, PartialEq)]
+pub struct WhyKept {
+    /// The first policy that wanted it.
+    pub policy: String,
+    /// Only chance kept it.
+    pub by_chance: bool,
+    /// How many traces it stands for.
+    pub adjusted_count: f64,
 }
 
 /// Why spans were lost: a label of the ledger, so from a closed set.
@@ -41,6 +56,8 @@ pub struct Item {
     pub spans: u32,
     /// A valid `ExportTraceServiceRequest`.
     pub fragment: Bytes,
+    /// Why it is kept, if an exporter wants to know.
+    pub why: Option<Arc<WhyKept>>,
 }
 
 /// Spans of a batch that its exporter could not deliver.

@@ -27,7 +27,7 @@ fn queue(bytes: usize, batches: usize) -> QueueLimits {
 
 fn kept(n: u8, spans: u32) -> Kept {
     let (fragment, value) = (Bytes::from(vec![n; 100]), Value::default());
-    Kept { trace_id: TraceId([n; 16]), spans, fragment, value }
+    Kept { trace_id: TraceId([n; 16]), spans, fragment, value, why: None }
 }
 
 fn charge(traces: usize) -> usize {

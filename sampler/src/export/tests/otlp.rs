@@ -154,15 +154,7 @@ async fn a_huge_trace_is_cut() {
     };
     let spans: Vec<_> = (0..100).map(huge).collect();
     let ids: Vec<_> = spans.iter().map(|span| span.span_id.clone()).collect();
-    let trace_id = TraceId::of(7);
-    exports
-        .offer(Kept {
-            trace_id,
-            spans: 100,
-            fragment: fragment(spans),
-            value: tailgate_policy::Value::default(),
-        })
-        .unwrap();
+    exports.offer(Kept { fragment: fragment(spans), spans: 100, ..kept(7, 0) }).unwrap();
     assert_eq!(exports.drain(PATIENCE).await.exported, 100);
     let state = backend.0.lock();
     assert!(state.requests.len() > 1);

@@ -62,7 +62,7 @@ fn exports(client: Client, batch: Option<BatchSettings>) -> Exports {
 fn large(trace: u32, spans: u32) -> Kept {
     let name = "x".repeat(1_000);
     let fragment = fragment((0..spans).map(|n| span(trace, n, name.clone())).collect());
-    Kept { trace_id: TraceId::of(trace), spans, fragment, value: Value::default() }
+    Kept { spans, fragment, ..kept(trace, 0) }
 }
 
 async fn settled(exports: &Exports) {

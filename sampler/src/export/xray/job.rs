@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tailgate_xray::{Documents, Translator};
+use tailgate_xray::{Decision, Documents, Part, Translator};
 
 use super::call::{Document, MAX_CALL_BYTES, MAX_CALL_DOCUMENTS, Unprocessed, is_throttle};
 use super::stats::XrayStats;
@@ -232,7 +232,13 @@ impl XrayJob {
     /// Translates some of the current item.
     fn translate(&mut self, translator: &Translator, room: usize, documents: &mut Documents) {
         let (item, from) = self.at;
-        let Some(Item { fragment, spans, .. }) = self.items.get(item) else { return };
+        let Some(Item { fragment, spans, why, .. }) = self.items.get(item) else { return };
+        let decision = why.as_deref().map(|why| Decision {
+            adjusted_count: why.adjusted_count,
+            keep_reason: if why.by_chance { "chance" } else { "policy" },
+            policy: &why.policy,
+        });
+        let part = Part { fragment, from, max_bytes: room, decision };
         let mut state = self.entropy;
         let mut entropy = || {
             // splitmix64
@@ -241,8 +247,7 @@ impl XrayJob {
             let mix = (mix ^ (mix >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
             mix ^ (mix >> 31)
         };
-        let next =
-            translator.translate_part(fragment, from, room, &mut entropy, self.now_s, documents);
+        let next = translator.translate_part(part, &mut entropy, self.now_s, documents);
         for document in documents.iter() {
             self.stats.made(document.changes);
             let text = document.text().into_owned();

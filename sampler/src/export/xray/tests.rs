@@ -209,6 +209,7 @@ async fn what_is_changed_is_sent_and_counted() {
         spans: 10,
         fragment: fragment(spans),
         value: Default::default(),
+        why: None,
     };
 
     let server = XrayServer::start([]).await;

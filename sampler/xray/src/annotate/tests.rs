@@ -80,6 +80,7 @@ proptest! {
             taken: Taken { http: true, aws_call: true, method: true, sql, stable },
             status_text: false,
             resource_only,
+            decision: None,
         };
         let mut order = Vec::new();
         stored.choose(&mut order);
