@@ -70,7 +70,9 @@ def file_exporter():
 
 
 def sink_exporter(port):
-    settings = f'{{endpoint: "127.0.0.1:{port}", tls: {{insecure: true}}}}'
+    # Without the last, what is worth least is given up to take more.
+    settings = (f'{{endpoint: "127.0.0.1:{port}", tls: {{insecure: true}}, '
+                "sending_queue: {block_on_overflow: true}}")
     return {"exporter": "otlp_grpc", "settings": settings}
 
 
