@@ -40,8 +40,7 @@ FILE = ("file", "{path: held.json}")
 BALANCING = ("load_balancing", "{routing_key: traceID}")
 # Nobody listens there, and it is tried for ever: what is held stays.
 NOWHERE = ("otlp_grpc", '{endpoint: "127.0.0.1:9", tls: {insecure: true}, '
-                        "retry_on_failure: {max_elapsed_time: 0s}, "
-                        "sending_queue: {block_on_overflow: true}}")
+                        "retry_on_failure: {max_elapsed_time: 0s}}")
 
 
 @dataclass
