@@ -13,6 +13,9 @@ use super::shard::{Arrived, Outlet, Request, Role, Shard, TRACE_OVERHEAD, charge
 use super::trace::{State, Trace};
 use super::wheel::tick_at;
 
+/// What the spans of a trace are worth whose value is forgotten: more than what chance keeps, as most of it is out.
+const FORGOTTEN: Value = Value::Policy;
+
 impl Shard {
     /// Takes the spans of one trace of a request: the ones at `indexes` of its scan, ascending.
     pub fn arrive(
@@ -30,6 +33,9 @@ impl Shard {
             _ if self.closed => {
                 self.counts.rejected_stopped += u64::from(spans);
                 spans
+            }
+            Some(State::Decided { sampled: true }) if !out.has_room() => {
+                self.hold_late(now, role, trace_id, request, indexes)
             }
             Some(State::Decided { sampled }) => {
                 self.late(now, trace_id, sampled, request, indexes, out)
@@ -91,6 +97,7 @@ impl Shard {
         };
         let trace = Trace {
             state,
+            value: Value::default(),
             first_seen: now,
             timer: 0,
             last: None,
@@ -165,6 +172,30 @@ impl Shard {
         }
         self.set_timer(now, role, trace_id, request, indexes);
         0
+    }
+
+    /// ## Decided => Waiting
+    /// Spans of a trace that was kept a moment ago, and the exporters have no room: they wait for it.
+    fn hold_late(
+        &mut self,
+        now: Nanos,
+        role: Role,
+        trace_id: TraceId,
+        request: &Request<'_>,
+        indexes: &[u32],
+    ) -> u32 {
+        let Some(trace) = self.index.get_mut(&trace_id) else { return indexes.len() as u32 };
+        trace.state = State::Waiting;
+        let refused = self.hold(now, role, trace_id, request, indexes);
+        let Some(trace) = self.index.get_mut(&trace_id) else { return refused };
+        if trace.spans == 0 {
+            trace.state = State::Decided { sampled: true };
+        } else {
+            self.counts.followed_decision[0] += u64::from(trace.spans);
+            self.waiting.push(trace.value, trace_id);
+            self.counts.went(Transition::WaitAgain);
+        }
+        refused
     }
 
     /// The earliest of what the trace's age and its root ask for.
@@ -256,12 +287,11 @@ impl Shard {
             let mut fragment = Vec::with_capacity(spliced_len(request.scan, indexes));
             splice(request.bytes, request.scan, indexes, &mut fragment);
             let fragment = Bytes::from(fragment);
-            // What it is worth is no longer known: more than what chance keeps, as most of the trace is out.
-            let value = Value::Policy;
+            let value = self.index.get(&trace_id).map_or(FORGOTTEN, |trace| trace.value);
             let why = self.why(trace_id);
             let kept = Kept { trace_id, spans: spans as u32, fragment, value, why };
             // Where what is worth less can go, it makes room.
-            let less = |v: Value| v < value && out.shed(v) > 0;
+            let less = |other: Value| other < value && out.shed(other) > 0;
             let offered = out.offer(now, kept).or_else(|kept| {
                 let room = self.gives_up(out) && Value::ALL.into_iter().any(less);
                 if room { out.offer(now, kept) } else { Err(kept) }

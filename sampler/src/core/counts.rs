@@ -49,12 +49,14 @@ pub enum Transition {
     PassOn,
     /// Waiting => Decided, given up
     Shed,
+    /// Decided => Waiting
+    WaitAgain,
     /// Decided => (gone)
     Forget,
 }
 
 /// All transitions, with their names.
-pub const TRANSITIONS: [(Transition, &str); 12] = [
+pub const TRANSITIONS: [(Transition, &str); 13] = [
     (Transition::Begin, "(new) => Pending"),
     (Transition::BeginAsDeputy, "(new) => HeldFor"),
     (Transition::Offer, "HeldFor => Offered"),
@@ -66,6 +68,7 @@ pub const TRANSITIONS: [(Transition, &str); 12] = [
     (Transition::Wait, "Pending => Waiting"),
     (Transition::PassOn, "Waiting => Decided"),
     (Transition::Shed, "Waiting => Decided (given up)"),
+    (Transition::WaitAgain, "Decided => Waiting"),
     (Transition::Forget, "Decided => (gone)"),
 ];
 

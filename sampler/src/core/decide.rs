@@ -125,6 +125,7 @@ impl Shard {
             self.counts.traces_sampled += 1;
             trace.state = State::Waiting;
             let value = decision.value;
+            trace.value = value;
             if self.waiting.is_empty() && self.pass_on(now, trace_id, value, out) {
                 self.counts.went(Transition::Keep);
             } else {
@@ -215,9 +216,12 @@ impl Shard {
     fn forget_until(&mut self, until: Tick, limit: usize) -> usize {
         for forgotten in 0..limit {
             let Some((_, trace_id)) = self.forget.pop(until) else { return forgotten };
+            // What waits again is forgotten when it has waited.
+            let decided = |trace: &Trace| matches!(trace.state, State::Decided { .. });
+            if !self.index.get(&trace_id).is_some_and(decided) {
+                continue;
+            }
             let Some(trace) = self.index.remove(&trace_id) else { continue };
-            let decided = matches!(trace.state, State::Decided { .. });
-            assert!(decided, "only what was decided is forgotten");
             self.counts.went(Transition::Forget);
             self.uncharge(TRACE_OVERHEAD + (trace.seen.len() * BYTES_PER_HASH) as u64);
         }

@@ -19,13 +19,16 @@
 //! ## Waiting => Decided
 //! The exporters took it; or it is given up, as their queues are full and memory is short (see [`super::relief`]).
 //!
+//! ## Decided => Waiting
+//! More spans of a kept trace came, and the exporters have no room.
+//!
 //! ## Decided => (gone)
 //! After a while the span hashes are forgotten, too; the decision cache still knows the decision.
 
 use std::time::Duration;
 
 use tailgate_common::clock::Nanos;
-use tailgate_policy::Facts;
+use tailgate_policy::{Facts, Value};
 
 use super::log::RecordRef;
 use super::seen::Seen;
@@ -57,6 +60,8 @@ pub enum State {
 pub struct Trace {
     /// What it waits for.
     pub state: State,
+    /// What it is worth, when it is kept.
+    pub value: Value,
     /// When its first span came, here or at a member that handed it over.
     pub first_seen: Nanos,
     /// When its timer fires; timers set for another tick are stale. From the decision on, when that was.

@@ -231,21 +231,48 @@ fn a_queue_that_is_to_block_closes_the_door() {
     assert!(sampler.arrive(number, Value::Chance), "the door is open again");
 }
 
-#[test]
-fn late_spans_take_the_place_of_what_only_chance_keeps() {
-    for (worth, out, lost) in [(Value::Chance, 2, 0), (Value::Slow, 0, 2)] {
-        let mut sampler = Sampler::new(MEMORY, true);
-        assert!(sampler.arrive(0, Value::Slow));
-        sampler.tick(Duration::from_secs(11));
-        sampler.export();
-        let fits = |number: &u32| sampler.arrive(*number, worth);
-        let count = (1..).take_while(fits).count() as u64;
-        // They are kept, but memory is not relieved yet.
-        sampler.now = sampler.now + Duration::from_secs(11);
-        let (now, out_) = (sampler.now, &sampler.out);
-        sampler.buffer.each(|shard| shard.tick(now, out_).more);
-        assert!(sampler.out.sheds(), "{count} traces: the queue is full");
+/// A trace that is out already, and then so many others of this value that the queue is full.
+fn out_and_full(forgotten: bool, worth: Value, memory: u64) -> Sampler {
+    let mut sampler = Sampler::new(memory, true);
+    assert!(sampler.arrive(0, Value::Slow));
+    sampler.tick(Duration::from_secs(11));
+    assert_eq!(sampler.export()[&Value::Slow], 1);
+    // Its hashes are forgotten, the decision is not.
+    sampler.tick(Duration::from_secs(if forgotten { 70 } else { 1 }));
+    (1..6_000).take_while(|number| sampler.arrive(*number, worth)).for_each(drop);
+    // They are kept, but memory is not relieved yet.
+    sampler.now = sampler.now + Duration::from_secs(11);
+    sampler.buffer.each(|shard| {
+        while shard.tick(sampler.now, &sampler.out).more {}
+        false
+    });
+    assert!(sampler.out.sheds(), "the queue is full");
+    sampler
+}
 
+#[test]
+fn late_spans_wait_as_others_do() {
+    let mut sampler = out_and_full(false, Value::Chance, 2 * MEMORY);
+    for _ in 0..2 {
+        assert!(
+            sampler.arrive(0, Value::Policy),
+            "never refused; the second time they are duplicates"
+        );
+    }
+    let (counts, outbox, held) = sampler.counts();
+    assert_eq!((counts.late, counts.deduplicated), (2, 2));
+    assert_eq!((counts.lost_queue_full, outbox.lost.len()), (0, 0));
+    assert_eq!(counts.incoming(), counts.outgoing() + held);
+    let exported = sampler.export();
+    assert_eq!((exported[&Value::Policy], exported[&Value::Chance]), (1, 5_999));
+    sampler.tick(Duration::from_secs(200));
+    assert_eq!(sampler.budget.used(), 0, "all is forgotten");
+}
+
+#[test]
+fn spans_that_come_very_late_take_the_place_of_what_only_chance_keeps() {
+    for (worth, out, lost) in [(Value::Chance, 2, 0), (Value::Slow, 0, 2)] {
+        let mut sampler = out_and_full(true, worth, MEMORY);
         let before = sampler.counts().0;
         assert!(sampler.arrive(0, Value::Policy), "never refused");
         let after = sampler.counts().0;
