@@ -1,6 +1,7 @@
 //! One backend: a sampler over the internal protocol, or anything that takes OTLP/gRPC.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -31,6 +32,7 @@ pub struct Backend {
     pub link: Link,
     /// Its counters.
     pub stats: BackendStats,
+    failing: AtomicBool,
 }
 
 /// A part of a request, for one backend.
@@ -57,11 +59,34 @@ const DEADLINE_EXCEEDED: u32 = 4;
 // === impl Backend ===
 
 impl Backend {
+    /// One that has not failed yet.
+    pub fn new(id: MemberId, member: Member, link: Link, stats: BackendStats) -> Self {
+        Self { id, member, link, stats, failing: AtomicBool::default() }
+    }
+
     /// Whether parts can be sent to it now. OTLP backends are connected to when they are needed.
     pub fn is_connected(&self) -> bool {
         match &self.link {
             Link::Peer(client) => client.is_connected(),
             Link::Otlp(_) => true,
+        }
+    }
+
+    /// Whether its last answer was that it does not take spans, or none. Members are told by their silence.
+    pub fn is_failing(&self) -> bool {
+        self.failing.load(Ordering::Relaxed)
+    }
+
+    /// Says so when that changes; members have states for it.
+    fn answers(&self, held: bool, reason: &str) {
+        if matches!(self.link, Link::Peer(_)) || self.failing.swap(!held, Ordering::Relaxed) != held
+        {
+            return;
+        }
+        let name = &*self.member.name;
+        match held {
+            true => tracing::info!(backend = name, "backend takes spans again"),
+            false => tracing::warn!(backend = name, reason, "backend takes no spans"),
         }
     }
 
@@ -95,13 +120,18 @@ pub(crate) async fn attempt(backend: Arc<Backend>, stats: Arc<Stats>, parcel: Pa
                 let rejected = u32::try_from(exported.rejected).unwrap_or(u32::MAX).min(spans);
                 (Outcome::Held { rejected }, exported.message)
             }
-            Err(error) => of_otlp(spans, error),
+            Err(error) => match of_otlp(spans, error) {
+                held @ (Outcome::Held { .. }, _) => held,
+                (outcome, reason) => (outcome, format!("{}: {reason}", backend.member.name)),
+            },
         },
     };
     if matches!(backend.link, Link::Otlp(_)) {
         stats.rpc_took(start.elapsed());
     }
-    backend.stats.outcome(matches!(outcome, Outcome::Held { .. }));
+    let held = matches!(outcome, Outcome::Held { .. });
+    backend.stats.outcome(held);
+    backend.answers(held, &reason);
     if !matches!(outcome, Outcome::Unanswered { .. }) {
         backend.stats.answered_after(start.elapsed());
     }

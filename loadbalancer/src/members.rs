@@ -215,7 +215,7 @@ impl Keeper {
         let Some((name, link)) = link else { return };
         let Some(member) = members.iter().find(|member| member.name == name) else { return };
         let (member, stats) = (member.clone(), BackendStats::default());
-        self.backends.push(Arc::new(Backend { id, member, link, stats }));
+        self.backends.push(Arc::new(Backend::new(id, member, link, stats)));
     }
 
     fn look(&mut self) -> bool {

@@ -77,4 +77,10 @@ pub fn probe(health: &Health, balancer: &Arc<LoadBalancer>) {
         let names = disagree.map(|backend| &*backend.member.name).collect();
         listed("were given other members", names)
     });
+    let plain = balancer.clone();
+    health.probe("backends", move || {
+        let backends = plain.backends();
+        let failing = backends.iter().filter(|backend| backend.is_failing());
+        listed("take no spans", failing.map(|backend| &*backend.member.name).collect())
+    });
 }

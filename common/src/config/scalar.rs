@@ -55,6 +55,11 @@ pub fn float(text: &str) -> Option<f64> {
     if let Some(value) = integer_exact(text) {
         return Some(value as f64);
     }
+    decimal(text)
+}
+
+/// A number in decimal notation, such as `1.5e3`. Asks none of the others, as they ask this.
+fn decimal(text: &str) -> Option<f64> {
     let numeric = |c: char| c.is_ascii_digit() || matches!(c, '.' | 'e' | 'E' | '+' | '-');
     if text.is_empty() || !text.chars().all(numeric) {
         return None;
@@ -73,7 +78,7 @@ fn whole_float(text: &str) -> Option<i64> {
     if !text.contains(['.', 'e', 'E']) {
         return None;
     }
-    let value = float(text)?;
+    let value = decimal(text)?;
     // 2^53: above it a float no longer tells neighbouring integers apart.
     (value.fract() == 0.0 && value.abs() <= 9_007_199_254_740_992.0).then_some(value as i64)
 }
@@ -107,6 +112,8 @@ mod tests {
             ("--1", None),
             ("abc", None),
             ("e5", None),
+            ("1 exit", None),
+            ("1ex", None),
         ] {
             assert_eq!(integer(text), want, "{text}");
         }

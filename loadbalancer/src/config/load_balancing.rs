@@ -47,6 +47,9 @@ impl LoadBalancing {
     }
 }
 
+const SPLITS: &str = "the spans of a trace go to as many backends as it has services: for metrics of \
+                      spans, not for samplers";
+
 fn routing_key(r: &Reader<'_>, members: bool) -> RoutingKey {
     let Some(item) = r.take("routing_key") else { return RoutingKey::TraceId };
     match item.string().unwrap_or_default().as_str() {
@@ -55,6 +58,8 @@ fn routing_key(r: &Reader<'_>, members: bool) -> RoutingKey {
             if members {
                 let what = "is for plain OTLP backends, and tailgate.members own traces";
                 item.error(what, "leave it out: traces are routed by their id");
+            } else {
+                r.note("routing_key", SPLITS);
             }
             RoutingKey::Service
         }

@@ -107,6 +107,12 @@ async fn a_backend_that_is_down_makes_the_request_retryable() {
     let reply = send(&balancer, &traces(0, 60)).await;
     let Reply::Refused(refusal) = reply else { panic!("{reply:?}") };
     assert_eq!(refusal.code, Code::Unavailable);
+    let backends = balancer.backends();
+    let failing: Vec<_> = backends.iter().filter(|backend| backend.is_failing()).collect();
+    assert!(
+        matches!(failing[..], [one] if refusal.message.contains(&*one.member.name)),
+        "{failing:?}"
+    );
     assert_eq!(b.probe.got.lock().len(), 1);
     let ledger = balancer.stats().ledger();
     assert!(ledger.is_balanced() && ledger.forwarded == b.probe.got.lock()[0].len() as u64);

@@ -58,6 +58,8 @@ impl SamplerConfig {
         let tail_sampling = (!samplers.is_empty()).then(|| samplers.swap_remove(0));
         let exporters = in_order(exporters, &pipeline.exporters);
         if tail_sampling.is_none() {
+            let text = "no tail_sampling: every trace is kept; a first tier has load_balancing as its exporter";
+            document.diag().note("service.pipelines.traces", text);
             exporters::note_queues(document, &exporters);
         }
         Some(Self { shared, tail_sampling, exporters })

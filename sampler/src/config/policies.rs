@@ -50,6 +50,7 @@ pub(super) fn read(r: &Reader<'_>) -> Vec<PolicyConfig> {
     if policies.len() < items.len() {
         return policies;
     }
+    note_vetoes(r, &items, &policies);
     // Each policy is right by itself: what is left is names, and limits of the whole list.
     if let Err(error) = Program::compile(&policies, Options::default()) {
         let index = error.path.strip_prefix("policies[").and_then(|p| p.split_once(']'));
@@ -63,6 +64,24 @@ pub(super) fn read(r: &Reader<'_>) -> Vec<PolicyConfig> {
         }
     }
     policies
+}
+
+/// Collectors of old let `invert_match` overrule other policies, and their README still says so.
+fn note_vetoes(r: &Reader<'_>, items: &[Item<'_>], policies: &[PolicyConfig]) {
+    let inverts = |policy: &PolicyConfig| {
+        matches!(
+            policy.rule,
+            Rule::NumericAttribute { invert_match: true, .. }
+                | Rule::StringAttribute { invert_match: true, .. }
+        )
+    };
+    for (item, policy) in items.iter().zip(policies) {
+        if policies.len() > 1 && inverts(policy) {
+            let text = "invert_match keeps all other traces and overrules no policy: what it does \
+                        not keep is kept if another policy does; for both conditions use `and`";
+            r.diag().note(item.path.clone(), text);
+        }
+    }
 }
 
 /// One policy, or one sub-policy of an `and`. `None` after an error.
@@ -136,15 +155,15 @@ fn and(r: &Reader<'_>, top: bool) -> Option<Rule> {
 fn leaf(r: &Reader<'_>, kind: &'static str) -> Rule {
     let b = r.map_or_empty(kind);
     let int = |key| b.int_or(key, 0, i64::MIN);
-    match kind {
+    let rule = match kind {
         "latency" => Rule::Latency {
             threshold_ms: int("threshold_ms"),
             upper_threshold_ms: int("upper_threshold_ms"),
         },
         "numeric_attribute" => Rule::NumericAttribute {
             key: b.string_or("key", ""),
-            min_value: int("min_value"),
-            max_value: int("max_value"),
+            min_value: bound(&b, "min_value"),
+            max_value: bound(&b, "max_value"),
             invert_match: b.bool_or("invert_match", false),
         },
         "string_attribute" => Rule::StringAttribute {
@@ -163,7 +182,43 @@ fn leaf(r: &Reader<'_>, kind: &'static str) -> Rule {
             Rule::SpanCount { min_spans: int("min_spans"), max_spans: int("max_spans") }
         }
         _ => Rule::AlwaysSample,
+    };
+    if let Some((key, text)) = all_or_nothing(&rule) {
+        b.note(key, text);
     }
+    rule
+}
+
+fn bound(b: &Reader<'_>, key: &'static str) -> i64 {
+    let value = b.int_or(key, 0, i64::MIN);
+    if value == 0 && b.has(key) {
+        b.note(key, "0 is no bound, as in the collector");
+    }
+    value
+}
+
+/// What is allowed and hardly meant: the key and what it does.
+fn all_or_nothing(rule: &Rule) -> Option<(&'static str, &'static str)> {
+    Some(match rule {
+        Rule::Latency { threshold_ms: 0, upper_threshold_ms: 0 } => {
+            ("threshold_ms", "is 0: every trace that takes time is kept")
+        }
+        Rule::SpanCount { min_spans: 0 | 1, max_spans: 0 } => {
+            ("min_spans", "every trace has as many spans: all are kept")
+        }
+        Rule::Probabilistic { sampling_percentage, .. } if *sampling_percentage >= 100.0 => {
+            ("sampling_percentage", "keeps every trace")
+        }
+        Rule::Probabilistic { sampling_percentage, .. } if *sampling_percentage == 0.0 => {
+            ("sampling_percentage", "is 0: keeps no trace")
+        }
+        Rule::StringAttribute { values, .. }
+            if !values.is_empty() && values.iter().all(|value| value.parse::<i64>().is_ok()) =>
+        {
+            ("values", "are texts: an attribute that is a number takes numeric_attribute")
+        }
+        _ => return None,
+    })
 }
 
 fn percentage(b: &Reader<'_>) -> f64 {

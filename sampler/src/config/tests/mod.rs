@@ -358,3 +358,11 @@ fn bad_exporters() {
         assert_eq!(heads(&errors), [want], "{errors}");
     }
 }
+
+#[test]
+fn that_nothing_is_sampled_is_noted() {
+    let (_, notes) = exporting("nop", "").unwrap();
+    let note = "service.pipelines.traces: no tail_sampling: every trace is kept; a first tier has \
+                load_balancing as its exporter";
+    assert!(notes.contains(&note.to_owned()), "{notes:?}");
+}

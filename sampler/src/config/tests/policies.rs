@@ -108,3 +108,54 @@ fn refused() {
         assert!(heads.len() == 1 && heads[0].starts_with(&start), "{start}\n{errors}");
     }
 }
+
+#[test]
+fn what_is_hardly_meant_is_noted() {
+    let of = |kind: &str, block: &str| {
+        let text = format!("policies: [{{name: a, type: {kind}, {kind}: {{{block}}}}}]");
+        sampling(&text).unwrap().1
+    };
+    let below = "processors.tail_sampling.policies[0]";
+    for (kind, block, note) in [
+        ("latency", "", "threshold_ms: is 0: every trace that takes time is kept"),
+        ("span_count", "", "min_spans: every trace has as many spans: all are kept"),
+        ("probabilistic", "sampling_percentage: 150", "sampling_percentage: keeps every trace"),
+        ("probabilistic", "sampling_percentage: 0", "sampling_percentage: is 0: keeps no trace"),
+        (
+            "numeric_attribute",
+            "key: k, min_value: 0, max_value: 9",
+            "min_value: 0 is no bound, as in the collector",
+        ),
+        (
+            "string_attribute",
+            "key: k, values: [500, 501]",
+            "values: are texts: an attribute that is a number takes numeric_attribute",
+        ),
+    ] {
+        assert_eq!(of(kind, block), [format!("{below}.{kind}.{note}")], "{block}");
+    }
+    for (kind, block) in [
+        ("latency", "upper_threshold_ms: 5"),
+        ("span_count", "max_spans: 3"),
+        ("probabilistic", "sampling_percentage: 99.9"),
+        ("numeric_attribute", "key: k, min_value: 400"),
+        ("string_attribute", "key: k, values: [a, 500]"),
+    ] {
+        assert_eq!(of(kind, block), [""; 0], "{kind}");
+    }
+}
+
+#[test]
+fn that_invert_match_overrules_nothing_is_noted_where_others_stand_beside_it() {
+    let health = "{name: a, type: string_attribute, string_attribute: {key: path, values: [/health], \
+                  invert_match: true}}";
+    let others = |others: &str| {
+        let text = format!("policies: [{health}{others}]");
+        sampling(&text).unwrap().1
+    };
+    assert_eq!(others(""), [""; 0]);
+    let notes = others(", {name: b, type: always_sample}");
+    let start = "processors.tail_sampling.policies[0]: invert_match keeps all other traces and \
+                 overrules no policy";
+    assert!(matches!(&notes[..], [one] if one.starts_with(start)), "{notes:?}");
+}
