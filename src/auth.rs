@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, anyhow, bail};
 use tailgate_common::auth::{BasicUsers, Checker, Credentials, Tokens};
-use tailgate_common::config::{AuthRef, Authenticator, Named, Secret};
+use tailgate_common::config::{AuthRef, Authenticator, Named, Secret, SigV4};
 use tailgate_common::reload::DEFAULT_INTERVAL;
 
 /// What a listener asks of its clients, if anything.
@@ -20,7 +20,9 @@ pub fn checker(
             let users = BasicUsers::new(inline.expose(), file.clone(), DEFAULT_INTERVAL);
             users.map(Checker::Basic).map_err(|e| anyhow!(e))
         }
-        Authenticator::BasicClient { .. } => bail!("extension {id} cannot check clients"),
+        Authenticator::BasicClient { .. } | Authenticator::SigV4(_) => {
+            bail!("extension {id} cannot check clients")
+        }
     };
     Ok(Some(Arc::new(checker.with_context(|| format!("extension {id}"))?)))
 }
@@ -38,8 +40,20 @@ pub fn credentials(
             Credentials::basic(username, password, DEFAULT_INTERVAL).map_err(|e| anyhow!(e))
         }
         Authenticator::BasicServer { .. } => bail!("extension {id} has no credentials"),
+        Authenticator::SigV4(_) => bail!("extension {id} signs HTTP requests only"),
     };
     Ok(Some(Arc::new(credentials.with_context(|| format!("extension {id}"))?)))
+}
+
+/// What signs a client's requests, if it is `sigv4auth`.
+pub fn sigv4<'a>(
+    reference: Option<&AuthRef>,
+    known: &'a [Named<Authenticator>],
+) -> Option<&'a SigV4> {
+    match &find(reference, known)?.config {
+        Authenticator::SigV4(sigv4) => Some(sigv4),
+        _ => None,
+    }
 }
 
 fn find<'a>(

@@ -4,12 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tailgate_common::client::{
-    ClientSettings, HttpSettings, OtlpGrpcClient, OtlpHttpClient, Proxy, ProxyEnvironment,
+    ClientSettings, HttpSettings, OtlpGrpcClient, OtlpHttpClient, Proxy, ProxyEnvironment, Signer,
 };
 use tailgate_common::clock::Clock;
 use tailgate_common::config;
 use tailgate_common::config::{Authenticator, Named, Secret};
 use tailgate_common::net::tls;
+use tailgate_sampler::export::{EndpointLimits, SigV4Signer, XRAY_LIMITS};
 
 use crate::auth;
 
@@ -50,7 +51,14 @@ pub fn http(
     known: &[Named<Authenticator>],
     clock: &Arc<dyn Clock>,
 ) -> anyhow::Result<OtlpHttpClient> {
-    let alpn: &[&[u8]] = if otlp.http2 { &[b"h2", b"http/1.1"] } else { &[b"http/1.1"] };
+    let limits = http_limits(otlp, known);
+    let signer = match auth::sigv4(otlp.auth.as_ref(), known) {
+        Some(sigv4) => Some(Arc::new(SigV4Signer::new(sigv4, &otlp.url, clock.clone())?)),
+        None => None,
+    };
+    // X-Ray's endpoint speaks HTTP/1.1.
+    let alpn: &[&[u8]] =
+        if otlp.http2 && limits.is_none() { &[b"h2", b"http/1.1"] } else { &[b"http/1.1"] };
     let url: ::http::Uri = otlp.url.parse()?;
     let is_https = url.scheme_str() == Some("https");
     let port = url.port_u16().unwrap_or(if is_https { 443 } else { 80 });
@@ -64,7 +72,10 @@ pub fn http(
         },
         compression: otlp.compression,
         level: otlp.level,
-        auth: auth::credentials(otlp.auth.as_ref(), known)?,
+        auth: match signer {
+            Some(_) => None,
+            None => auth::credentials(otlp.auth.as_ref(), known)?,
+        },
         headers: headers(&otlp.headers),
         timeout: at_most(otlp.timeout),
         ping: otlp.ping,
@@ -75,8 +86,19 @@ pub fn http(
         json: otlp.json,
         max_idle: otlp.max_idle,
         idle_timeout: Some(otlp.idle_timeout).filter(|timeout| !timeout.is_zero()),
+        signer: signer.map(|signer| signer as Arc<dyn Signer>),
+        max_body: limits.map(|limits| limits.request_bytes),
         clock: clock.clone(),
     })?)
+}
+
+/// The limits of the endpoint, if it is one of which they are known.
+pub fn http_limits(
+    otlp: &config::OtlpHttpClient,
+    known: &[Named<Authenticator>],
+) -> Option<EndpointLimits> {
+    let sigv4 = auth::sigv4(otlp.auth.as_ref(), known)?;
+    sigv4.scope(&otlp.url).is_xray().then_some(XRAY_LIMITS)
 }
 
 fn given(text: &str) -> Option<String> {

@@ -62,6 +62,10 @@ pub async fn start(
                 let client = clients::http(otlp, known, clock).with_context(context)?;
                 let queue = queue(&otlp.queue);
                 let exporter = OtlpExporter::new(&name, client, queue.batch);
+                let exporter = match clients::http_limits(otlp, known) {
+                    Some(limits) => exporter.within(limits, clock.clone()),
+                    None => exporter,
+                };
                 builder.add(&name, exporter, queue, otlp.retry.clone())
             }
             Exporter::File(file) => {

@@ -23,6 +23,7 @@ pub fn lost_reasons(aws: bool) -> Vec<Reason> {
         Reason::RETRIES_EXHAUSTED,
         Reason::PERMANENT,
         Reason::TOO_LARGE,
+        Reason::TIMESTAMP,
         Reason::INTERNAL,
         Reason::QUEUE_FULL,
     ];

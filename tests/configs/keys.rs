@@ -16,9 +16,10 @@ extensions:
   bearertokenauth: {token: t}
   basicauth: {htpasswd: {inline: 'a:b'}}
   basicauth/client: {client_auth: {username: a}}
+  sigv4auth: {}
 connectors: {}
 service:
-  extensions: [health_check, bearertokenauth, basicauth, basicauth/client]
+  extensions: [health_check, bearertokenauth, basicauth, basicauth/client, sigv4auth]
   telemetry:
     metrics:
       readers:

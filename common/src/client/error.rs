@@ -177,6 +177,17 @@ impl SendError {
         Self::new(UNAVAILABLE, "the response ended without a status".to_owned(), None)
     }
 
+    /// There are no credentials to sign with. They may come.
+    pub(super) fn not_signed(why: &str) -> Self {
+        Self::new(UNAVAILABLE, format!("the request cannot be signed: {why}"), None)
+    }
+
+    /// The server says beforehand how much it takes.
+    pub(super) fn over(bytes: usize, most: usize) -> Self {
+        let message = format!("{bytes} bytes are more than the server takes, {most}");
+        Self { too_large: true, ..Self::new(INVALID_ARGUMENT, message, None) }
+    }
+
     pub(super) fn not_sendable(error: &dyn Error) -> Self {
         Self::new(INVALID_ARGUMENT, format!("the request cannot be sent: {error}"), None)
     }

@@ -6,6 +6,7 @@ use super::answer;
 use super::compress::Packer;
 use super::connect::{Connector, Target};
 use super::error::{ClientError, SendError};
+use super::sign::Signer;
 use super::{ClientSettings, Exported, MAX_RESPONSE, USER_AGENT};
 use crate::auth::Credentials;
 use crate::clock::Clock;
@@ -33,6 +34,10 @@ pub struct HttpSettings {
     pub max_idle: usize,
     /// How long they are kept; `None`: as long as the server wants.
     pub idle_timeout: Option<Duration>,
+    /// Signs each request, after all else.
+    pub signer: Option<Arc<dyn Signer>>,
+    /// Most bytes of a body before it is compressed, if the server says so.
+    pub max_body: Option<usize>,
     /// For `Retry-After` with a date.
     pub clock: Arc<dyn Clock>,
 }
@@ -44,6 +49,8 @@ pub struct OtlpHttpClient {
     url: Uri,
     headers: HeaderMap,
     auth: Option<Arc<Credentials>>,
+    signer: Option<Arc<dyn Signer>>,
+    max_body: usize,
     packer: Packer,
     json: bool,
     timeout: Duration,
@@ -55,7 +62,7 @@ pub struct OtlpHttpClient {
 impl OtlpHttpClient {
     /// Checks the settings; does not connect yet.
     pub fn new(settings: HttpSettings) -> Result<Self, ClientError> {
-        let HttpSettings { client: own, json, max_idle, idle_timeout, clock } = settings;
+        let HttpSettings { client: own, json, max_idle, idle_timeout, .. } = settings;
         let bad = || ClientError::Url(own.endpoint.clone());
         let url: Uri = own.endpoint.parse().map_err(|_| bad())?;
         let port = match url.scheme() {
@@ -86,10 +93,12 @@ impl OtlpHttpClient {
             url,
             headers,
             auth: own.auth,
+            signer: settings.signer,
+            max_body: settings.max_body.unwrap_or(usize::MAX),
             packer,
             json,
             timeout: own.timeout,
-            clock,
+            clock: settings.clock,
         })
     }
 
@@ -115,18 +124,27 @@ impl OtlpHttpClient {
             }
             false => request,
         };
+        if plain.len() > self.max_body {
+            return Err(SendError::over(plain.len(), self.max_body));
+        }
         let packed = self.packer.pack(&plain).map_err(|e| SendError::not_sendable(&e))?;
         Ok(packed.map_or(plain, Bytes::from))
     }
 
     async fn call(&self, body: Bytes) -> Result<Exported, SendError> {
+        let mut headers = self.headers.clone();
+        if let Some(auth) = &self.auth {
+            auth.apply(&mut headers);
+        }
+        let mut stamp = None;
+        if let Some(signer) = &self.signer {
+            let signed = signer.sign(&self.url, &mut headers, &body).await;
+            stamp = Some((signer, signed.map_err(|why| SendError::not_signed(&why))?));
+        }
         let mut request = Request::new(Full::new(body));
         *request.method_mut() = Method::POST;
         *request.uri_mut() = self.url.clone();
-        *request.headers_mut() = self.headers.clone();
-        if let Some(auth) = &self.auth {
-            auth.apply(request.headers_mut());
-        }
+        *request.headers_mut() = headers;
         let response = self.client.request(request).await;
         let (head, body) = response.map_err(|e| SendError::unreachable(&e))?.into_parts();
         // The status says whether it was taken; a body that can't be read changes nothing.
@@ -134,7 +152,11 @@ impl OtlpHttpClient {
         if head.status.is_success() {
             return Ok(answer::exported(&head.headers, &body));
         }
-        Err(answer::failure(head.status, &head.headers, &body, &*self.clock))
+        let failure = answer::failure(head.status, &head.headers, &body, &*self.clock);
+        if let (true, Some((signer, stamp))) = (failure.is_denied(), stamp) {
+            signer.refused(stamp);
+        }
+        Err(failure)
     }
 }
 

@@ -13,12 +13,14 @@ mod error;
 mod grpc;
 mod http;
 mod proxy;
+mod sign;
 
 pub use self::compress::Compression;
 pub use self::error::{ClientError, SendError};
 pub use self::grpc::OtlpGrpcClient;
 pub use self::http::{HttpSettings, OtlpHttpClient};
 pub use self::proxy::{Proxy, ProxyEnvironment};
+pub use self::sign::{Signed, Signer, Stamp};
 
 use self::compress::Packer;
 use crate::auth::Credentials;

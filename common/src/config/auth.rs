@@ -1,4 +1,5 @@
-//! Authenticators: the `bearertokenauth` and `basicauth` extensions, and what refers to them.
+//! Authenticators: the `bearertokenauth`, `basicauth` and `sigv4auth` extensions, and what refers to
+//! them.
 
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -8,9 +9,11 @@ use http::HeaderName;
 use super::component::{Component, ComponentId};
 use super::document::Document;
 use super::endpoint::is_loopback;
+use super::http_client::OtlpHttpClient;
 use super::reader::Reader;
 use super::secret::{Secret, SecretSource};
 use super::shared::Named;
+use super::sigv4::SigV4;
 use super::source::Mark;
 use super::tls::path;
 
@@ -42,6 +45,19 @@ pub enum Authenticator {
         /// `password` or `password_file`.
         password: SecretSource,
     },
+    /// `sigv4auth`.
+    SigV4(SigV4),
+}
+
+/// Who refers to an authenticator.
+#[derive(Clone, Copy, Debug)]
+pub enum Referrer<'a> {
+    /// A receiver, to check its clients.
+    Server,
+    /// A gRPC client.
+    Grpc,
+    /// An HTTP client.
+    Http(&'a OtlpHttpClient),
 }
 
 /// A reference to an authenticator, `auth: {authenticator: id}`.
@@ -55,7 +71,8 @@ pub struct AuthRef {
 
 /// Whether `kind` is an authenticator that is read.
 pub(super) fn is_read(kind: &str) -> bool {
-    matches!(kind, "bearertokenauth" | "bearer_token_auth" | "basicauth" | "basic_auth")
+    let (bearer, basic) = (["bearertokenauth", "bearer_token_auth"], ["basicauth", "basic_auth"]);
+    bearer.contains(&kind) || basic.contains(&kind) || kind == "sigv4auth"
 }
 
 /// Reads an authenticator's block; `None` after an error.
@@ -63,6 +80,7 @@ pub(super) fn read(component: &Component<'_>) -> Option<Named<Authenticator>> {
     let r = component.reader()?;
     let config = match component.id.kind.as_str() {
         "basicauth" | "basic_auth" => basic(&r),
+        "sigv4auth" => SigV4::read(&r).map(Authenticator::SigV4),
         _ => bearer(&r),
     }?;
     Some(Named { id: component.id.clone(), config })
@@ -130,14 +148,24 @@ fn basic(r: &Reader<'_>) -> Option<Authenticator> {
 // === impl Authenticator ===
 
 impl Authenticator {
-    /// Whether it checks clients; else it only stands for us.
-    pub fn checks(&self) -> bool {
-        !matches!(self, Self::BasicClient { .. })
-    }
-
-    /// Whether it can stand for us.
-    pub fn stands(&self) -> bool {
-        !matches!(self, Self::BasicServer { .. })
+    /// What keeps it from doing what is asked of it, and what to do about that.
+    fn faults(&self, by: Referrer<'_>) -> Vec<(&'static str, &'static str)> {
+        match (self, by) {
+            (Self::BasicClient { .. }, Referrer::Server) => {
+                vec![("cannot check clients", "give it htpasswd")]
+            }
+            (Self::BasicServer { .. }, Referrer::Grpc | Referrer::Http(_)) => {
+                vec![("has no credentials", "give it client_auth")]
+            }
+            (Self::SigV4(_), Referrer::Server) => {
+                vec![("cannot check clients", "use bearertokenauth or basicauth for receivers")]
+            }
+            (Self::SigV4(_), Referrer::Grpc) => {
+                vec![("signs HTTP requests only", "use the exporter otlp_http")]
+            }
+            (Self::SigV4(sigv4), Referrer::Http(client)) => sigv4.faults(client),
+            _ => Vec::new(),
+        }
     }
 }
 
@@ -168,7 +196,7 @@ impl AuthRef {
     }
 
     /// Checks that the extension is defined, in service, and can do what is asked of it.
-    pub fn check(&self, document: &Document<'_>, server: bool, known: &[Named<Authenticator>]) {
+    pub fn check(&self, document: &Document<'_>, by: Referrer<'_>, known: &[Named<Authenticator>]) {
         let id = &self.id;
         let fail = |what: String, help: String| {
             document.diag().error(self.mark, format!("{}: {what}", self.path), help);
@@ -177,8 +205,8 @@ impl AuthRef {
             if document.extensions.iter().any(|e| e.id == *id) && is_read(&id.kind) {
                 return; // its own errors say why
             }
-            let help = "define bearertokenauth or basicauth below extensions; other authenticators \
-                        are not supported here";
+            let help = "define bearertokenauth, basicauth or sigv4auth below extensions; other \
+                        authenticators are not supported here";
             return fail(
                 format!("{id:?} is no authenticator that is known", id = id.to_string()),
                 help.to_owned(),
@@ -188,10 +216,8 @@ impl AuthRef {
             let help = format!("add {id} to service.extensions");
             return fail(format!("\"{id}\" is not in service"), help);
         }
-        if server && !found.config.checks() {
-            fail(format!("\"{id}\" cannot check clients"), "give it htpasswd".to_owned());
-        } else if !server && !found.config.stands() {
-            fail(format!("\"{id}\" has no credentials"), "give it client_auth".to_owned());
+        for (what, help) in found.config.faults(by) {
+            fail(format!("\"{id}\" {what}"), help.to_owned());
         }
     }
 }

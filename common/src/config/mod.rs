@@ -33,6 +33,7 @@ mod scalar;
 mod secret;
 mod shared;
 mod shown;
+mod sigv4;
 mod source;
 mod standing;
 mod suggest;
@@ -44,7 +45,7 @@ mod tree;
 #[cfg(test)]
 mod tests;
 
-pub use auth::{AuthRef, Authenticator};
+pub use auth::{AuthRef, Authenticator, Referrer};
 pub use client::OtlpClient;
 pub use component::{Component, ComponentId, Reference, Section, is_load_balancing};
 pub use connections::{Cors, GrpcKeepalive, HttpConnections};
@@ -66,6 +67,7 @@ pub use receiver::{GrpcServer, HttpServer, OtlpReceiver};
 pub use secret::{Secret, SecretSource};
 pub use shared::{Named, Shared, in_order, named};
 pub use shown::Shown;
+pub use sigv4::{AssumeRole, Scope, SigV4};
 pub use source::{Mark, Source};
 pub use suggest::nearest;
 pub use tailgate::{Admin, Internal, InternalTls, Member, MetricsNaming, Tailgate};

@@ -1,6 +1,6 @@
 //! The parts that both tiers read the same way.
 
-use super::auth::{self, Authenticator};
+use super::auth::{self, Authenticator, Referrer};
 use super::component::{Component, ComponentId, Reference, Section};
 use super::document::Document;
 use super::health::HealthCheck;
@@ -71,7 +71,7 @@ impl Shared {
             let grpc = receiver.config.grpc.as_ref().and_then(|grpc| grpc.auth.as_ref());
             let http = receiver.config.http.as_ref().and_then(|http| http.auth.as_ref());
             for reference in grpc.into_iter().chain(http) {
-                reference.check(document, true, &authenticators);
+                reference.check(document, Referrer::Server, &authenticators);
             }
         }
         let processors = pipeline.map_or(&[][..], |p| &p.processors);

@@ -5,6 +5,7 @@ mod dead;
 mod grpc;
 mod http;
 mod proxy;
+mod signed;
 mod way;
 
 use bytes::Bytes;
@@ -22,7 +23,15 @@ pub fn request() -> Bytes {
 
 pub fn http_settings(client: ClientSettings) -> HttpSettings {
     let clock = Arc::new(SystemClock::new());
-    HttpSettings { client, json: false, max_idle: 10, idle_timeout: None, clock }
+    HttpSettings {
+        client,
+        json: false,
+        max_idle: 10,
+        idle_timeout: None,
+        signer: None,
+        max_body: None,
+        clock,
+    }
 }
 
 pub fn http_client(client: ClientSettings) -> OtlpHttpClient {

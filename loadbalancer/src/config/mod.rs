@@ -5,7 +5,7 @@ mod load_balancing;
 mod tests;
 
 use tailgate_common::config::{
-    ConfigErrors, Document, Input, Named, Note, Section, Shared, Tier, in_order, named,
+    ConfigErrors, Document, Input, Named, Note, Referrer, Section, Shared, Tier, in_order, named,
 };
 
 pub use load_balancing::{LoadBalancing, RoutingKey};
@@ -39,7 +39,7 @@ impl LoadBalancerConfig {
             found.filter_map(|c| named(c, |r| LoadBalancing::read(r, members))).collect();
         let pipeline = pipeline?;
         for auth in found.iter().filter_map(|f| f.config.client.auth.as_ref()) {
-            auth.check(document, false, &shared.authenticators);
+            auth.check(document, Referrer::Grpc, &shared.authenticators);
         }
         let mut used = in_order(found, &pipeline.exporters);
         if used.len() != 1 && !document.diag().failed() {

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use tailgate_common::config::{
-    AuthRef, Document, Named, OtlpClient, OtlpHttpClient, Queue, Reader, Section, Tier, named,
+    AuthRef, Document, Named, OtlpClient, OtlpHttpClient, Queue, Reader, Referrer, Section, Tier,
+    named,
 };
 
 use super::xray::AwsXray;
@@ -99,11 +100,11 @@ impl Exporter {
         }
     }
 
-    /// Whose credentials its requests have.
-    pub(super) fn auth(&self) -> Option<&AuthRef> {
+    /// Whose credentials its requests have, and what it is to them.
+    pub(super) fn auth(&self) -> Option<(&AuthRef, Referrer<'_>)> {
         match self {
-            Self::Otlp(client) => client.auth.as_ref(),
-            Self::OtlpHttp(client) => client.auth.as_ref(),
+            Self::Otlp(client) => Some((client.auth.as_ref()?, Referrer::Grpc)),
+            Self::OtlpHttp(client) => Some((client.auth.as_ref()?, Referrer::Http(client))),
             Self::AwsXray(_) | Self::File(_) | Self::Debug(_) | Self::Nop => None,
         }
     }

@@ -44,8 +44,8 @@ impl SamplerConfig {
         });
         let exporters = exporters::read(document);
         for exporter in &exporters {
-            if let Some(auth) = exporter.config.auth() {
-                auth.check(document, false, &shared.authenticators);
+            if let Some((auth, by)) = exporter.config.auth() {
+                auth.check(document, by, &shared.authenticators);
             }
         }
         check_instance(document);

@@ -12,6 +12,7 @@ mod file;
 mod nop;
 mod otlp;
 mod queue;
+mod sigv4;
 pub mod xray;
 
 use std::future::Future;
@@ -25,8 +26,10 @@ pub use debug::DebugExporter;
 pub use exports::{Builder, ExporterStatus, Exports};
 pub use file::{FileExporter, FileSettings};
 pub use nop::NopExporter;
+pub use otlp::limits::{EndpointLimits, XRAY as XRAY_LIMITS};
 pub use otlp::{OtlpClient, OtlpExporter};
 pub use queue::{BatchSettings, QueueSettings};
+pub use sigv4::SigV4Signer;
 pub use tailgate_common::retry::Retry;
 
 /// Why an exporter could not be set up.

@@ -3,16 +3,21 @@
 //! How much that is in bytes is learnt: what a backend finds too large is halved and sent again,
 //! and no later request is as large.
 
+pub mod limits;
+mod request;
+
 use std::collections::VecDeque;
 use std::future::Future;
-use std::ops::Range;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
 use tailgate_common::client::{Exported, OtlpGrpcClient, OtlpHttpClient, SendError};
-use tailgate_proto::{Limits, Scan, scan, splice, spliced_len};
+use tailgate_common::clock::Clock;
 
+use self::limits::EndpointLimits;
+use self::request::Request;
 use super::{Attempt, BatchSettings, Exporter, Job};
 use crate::core::outbox::{Batch, BatchLimits, Loss, Reason};
 
@@ -23,11 +28,12 @@ pub trait OtlpClient: Send + Sync + 'static {
 }
 
 /// The exporter.
-#[derive(Debug)]
 pub struct OtlpExporter<C> {
     name: String,
     client: C,
     limits: BatchLimits,
+    /// What else the backend says it takes.
+    endpoint: Option<(EndpointLimits, Arc<dyn Clock>)>,
     /// Most bytes of a request, as far as it is known.
     most: AtomicUsize,
 }
@@ -37,13 +43,6 @@ pub struct OtlpExporter<C> {
 pub struct OtlpJob {
     requests: VecDeque<Request>,
     losses: Vec<Loss>,
-}
-
-#[derive(Debug)]
-struct Request {
-    body: Bytes,
-    /// Which spans it has, as losses to be, in the order in which they are in the body.
-    parts: Vec<Loss>,
 }
 
 /// Backends commonly take messages of 4 MiB (gRPC's default limit); this leaves room.
@@ -94,7 +93,37 @@ impl<C: OtlpClient> OtlpExporter<C> {
     /// that is larger goes in several.
     pub fn new(name: impl Into<String>, client: C, batch: Option<BatchSettings>) -> Self {
         let limits = batch.map_or(LIMITS, |batch| batch.applied_to(LIMITS));
-        Self { name: name.into(), client, limits, most: AtomicUsize::new(limits.bytes) }
+        let most = AtomicUsize::new(limits.bytes);
+        Self { name: name.into(), client, limits, endpoint: None, most }
+    }
+
+    /// With the limits of an endpoint, which are kept: what breaks one by itself is lost.
+    pub fn within(self, endpoint: EndpointLimits, clock: Arc<dyn Clock>) -> Self {
+        let bytes = self.limits.bytes.min(endpoint.request_bytes);
+        let spans = self.limits.spans.min(endpoint.request_spans);
+        Self {
+            limits: BatchLimits { bytes, spans, ..self.limits },
+            endpoint: Some((endpoint, clock)),
+            most: AtomicUsize::new(bytes),
+            ..self
+        }
+    }
+
+    /// The requests that are made of one, and what of it is in none.
+    fn admit(&self, request: Request) -> OtlpJob {
+        let Some((limits, clock)) = &self.endpoint else {
+            return OtlpJob { requests: VecDeque::from([request]), losses: Vec::new() };
+        };
+        let (requests, losses) = request.within(limits, clock.unix_ns());
+        for reason in [Reason::TOO_LARGE, Reason::TIMESTAMP] {
+            let of = losses.iter().filter(|loss| loss.reason == reason);
+            let spans: u32 = of.map(|loss| loss.spans).sum();
+            if spans > 0 {
+                let (exporter, reason) = (&*self.name, reason.0);
+                tracing::warn!(exporter, spans, reason, "the endpoint does not take such spans");
+            }
+        }
+        OtlpJob { requests: requests.into(), losses }
     }
 
     fn fits(&self, request: &Request) -> bool {
@@ -129,8 +158,7 @@ impl<C: OtlpClient> Exporter for OtlpExporter<C> {
                 body.into()
             }
         };
-        let request = Request { body, parts: batch.lost(Reason::INTERNAL) };
-        OtlpJob { requests: VecDeque::from([request]), losses: Vec::new() }
+        self.admit(Request { body, parts: batch.lost(Reason::INTERNAL) })
     }
 
     async fn attempt(&self, job: &mut OtlpJob) -> Attempt {
@@ -176,62 +204,6 @@ impl<C: OtlpClient> Exporter for OtlpExporter<C> {
             }
         }
         Attempt::Done
-    }
-}
-
-// === impl Request ===
-
-impl Request {
-    fn spans(&self) -> u32 {
-        self.parts.iter().map(|part| part.spans).sum()
-    }
-
-    /// Two requests in its place; `None` if it is one span, or not as we know it.
-    fn halves(&self) -> Option<[Self; 2]> {
-        let spans = self.spans();
-        let mut found = Scan::default();
-        scan(&self.body, &Limits::held(), &mut found).ok()?;
-        if spans < 2 || found.spans().len() != spans as usize {
-            return None;
-        }
-        let at = self.middle(spans);
-        let body = |spans: Range<u32>| {
-            let chosen: Vec<u32> = spans.collect();
-            let mut body = Vec::with_capacity(spliced_len(&found, &chosen));
-            splice(&self.body, &found, &chosen, &mut body);
-            Bytes::from(body)
-        };
-        let [left, right] = self.parts_around(at);
-        let left = Self { body: body(0..at), parts: left };
-        Some([left, Self { body: body(at..spans), parts: right }])
-    }
-
-    /// Where to cut: near the middle, between two traces if there are two.
-    fn middle(&self, spans: u32) -> u32 {
-        let mut end = 0;
-        let ends = self.parts.iter().map(|part| {
-            end += part.spans;
-            end
-        });
-        let inside = ends.filter(|end| (1..spans).contains(end));
-        inside.min_by_key(|end| end.abs_diff(spans / 2)).unwrap_or(spans / 2)
-    }
-
-    /// The parts before and after a span.
-    fn parts_around(&self, at: u32) -> [Vec<Loss>; 2] {
-        let (mut left, mut right, mut before) = (Vec::new(), Vec::new(), 0);
-        for part in &self.parts {
-            let mine = at.saturating_sub(before).min(part.spans);
-            if mine > 0 {
-                left.push(Loss { spans: mine, ..*part });
-            }
-            if mine < part.spans {
-                let (first, spans) = (part.first + mine, part.spans - mine);
-                right.push(Loss { first, spans, ..*part });
-            }
-            before += part.spans;
-        }
-        [left, right]
     }
 }
 

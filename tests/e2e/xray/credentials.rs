@@ -14,7 +14,7 @@ pub const NO_KEYS: [(&str, &str); 2] = [("AWS_ACCESS_KEY_ID", ""), ("AWS_SECRET_
 pub const FILES: [(&str, &str); 2] =
     [("AWS_SHARED_CREDENTIALS_FILE", "credentials"), ("AWS_CONFIG_FILE", "config")];
 
-fn profile(key: &str) -> String {
+pub fn profile(key: &str) -> String {
     format!("[default]\naws_access_key_id = {key}\naws_secret_access_key = secret\n")
 }
 
@@ -67,7 +67,7 @@ async fn signs(
     proxy.judged()[0].call.access_key.clone()
 }
 
-const ROLE: &str = "arn:aws:iam::123456789012:role/tracing";
+pub const ROLE: &str = "arn:aws:iam::123456789012:role/tracing";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn credentials_come_from_the_environment_first() {

@@ -5,6 +5,7 @@ mod credentials;
 mod faults;
 mod proxy;
 mod settings;
+mod signed;
 mod throttle;
 
 use crate::fleet::Plan;

@@ -247,7 +247,14 @@ const ENCODINGS: &[&str] = &[
 const EXTENSION: &[Known] = &[
     Known::both(
         Extensions,
-        &["health_check", "bearertokenauth", "bearer_token_auth", "basicauth", "basic_auth"],
+        &[
+            "health_check",
+            "bearertokenauth",
+            "bearer_token_auth",
+            "basicauth",
+            "basic_auth",
+            "sigv4auth",
+        ],
         Supported,
     ),
     Known::both(Extensions, &["zpages"], NotNeeded("see tailgate.admin")),
@@ -256,11 +263,6 @@ const EXTENSION: &[Known] = &[
         Extensions,
         &["memory_ballast", "cgroupruntime"],
         NotNeeded("there is no garbage collector"),
-    ),
-    Known::both(
-        Extensions,
-        &["sigv4auth"],
-        LeftOut("no exporter here uses it; awsxray signs by itself"),
     ),
     Known::both(
         Extensions,

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod policies;
+mod sigv4;
 
 use std::time::Duration;
 

@@ -99,6 +99,8 @@ impl Reason {
     pub const PERMANENT: Self = Self("permanent_error");
     /// One span alone is more than the backend takes.
     pub const TOO_LARGE: Self = Self("too_large");
+    /// It began longer ago, or later, than the backend takes.
+    pub const TIMESTAMP: Self = Self("timestamp");
     /// The queue was full, memory was short, and others were worth more.
     pub const QUEUE_FULL: Self = Self("queue_full");
     /// A defect of ours: the exporter failed on it several times.

@@ -37,6 +37,8 @@ fn clients(sink: &Sink) -> [Client; 2] {
         json: false,
         max_idle: 10,
         idle_timeout: None,
+        signer: None,
+        max_body: None,
         clock: Arc::new(SystemClock::new()),
     });
     [Client::Grpc(Box::new(grpc)), Client::Http(Box::new(http.unwrap()))]

@@ -15,7 +15,7 @@ use aws_config::stalled_stream_protection::StalledStreamProtectionConfig;
 use aws_config::sts::AssumeRoleProvider;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::web_identity_token::WebIdentityTokenCredentialsProvider;
-use aws_config::{BehaviorVersion, Region};
+use aws_config::{BehaviorVersion, ConfigLoader, Region, SdkConfig};
 use aws_sdk_xray::Config;
 use aws_sdk_xray::config::{SharedCredentialsProvider, SharedHttpClient};
 use aws_smithy_http_client::proxy::ProxyConfig;
@@ -32,6 +32,14 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const METADATA: &str =
     "169.254.169.254,169.254.170.2,169.254.170.23,[fd00:ec2::254],[fd00:ec2::23]";
 
+/// A role to be assumed with the credentials of the chain.
+pub(in crate::export) struct Role<'a> {
+    pub arn: &'a str,
+    /// The session's name, if it is not ours.
+    pub session: Option<&'a str>,
+    pub external_id: Option<&'a str>,
+}
+
 fn setting(message: impl Into<String>) -> ExportError {
     ExportError::Setting(message.into())
 }
@@ -46,16 +54,7 @@ pub(super) async fn load(
     let Some(region) = region(settings).await else {
         return Err(setting("no region: set `region`, or AWS_REGION"));
     };
-    let timeouts = TimeoutConfig::builder()
-        .connect_timeout(CONNECT_TIMEOUT.min(settings.request_timeout))
-        .operation_attempt_timeout(settings.request_timeout)
-        .build();
-    let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
-        .region(region.clone())
-        .http_client(http.clone())
-        .timeout_config(timeouts)
-        // Calls are small; a stalled one ends by its timeout.
-        .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
+    let mut loader = loader(region.clone(), http.clone(), settings.request_timeout);
     if let Some(credentials) = credentials {
         loader = loader.credentials_provider(credentials);
     } else if settings.local_mode {
@@ -69,13 +68,28 @@ pub(super) async fn load(
         config.set_endpoint_url(Some(endpoint.clone()));
     }
     if let Some(role) = &settings.role_arn {
-        let mut role = AssumeRoleProvider::builder(role).session_name("tailgate").configure(&sdk);
-        if let Some(id) = &settings.external_id {
-            role = role.external_id(id);
-        }
-        config = config.credentials_provider(role.build().await);
+        let role = Role { arn: role, session: None, external_id: settings.external_id.as_deref() };
+        config = config.credentials_provider(role.assume(&sdk).await);
     }
     Ok(config.build())
+}
+
+/// What all our use of the SDK has in common; credentials are those of its chain.
+pub(in crate::export) fn loader(
+    region: Region,
+    http: SharedHttpClient,
+    within: Duration,
+) -> ConfigLoader {
+    let timeouts = TimeoutConfig::builder()
+        .connect_timeout(CONNECT_TIMEOUT.min(within))
+        .operation_attempt_timeout(within)
+        .build();
+    aws_config::defaults(BehaviorVersion::v2026_01_12())
+        .region(region)
+        .http_client(http)
+        .timeout_config(timeouts)
+        // Calls are small; a stalled one ends by its timeout.
+        .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
 }
 
 async fn region(settings: &XraySettings) -> Option<Region> {
@@ -102,7 +116,9 @@ fn without_instance(config: &ProviderConfig) -> CredentialsProviderChain {
 }
 
 /// All connections of an exporter.
-pub(super) fn http_client(settings: &XraySettings) -> Result<SharedHttpClient, ExportError> {
+pub(in crate::export) fn http_client(
+    settings: &XraySettings,
+) -> Result<SharedHttpClient, ExportError> {
     let proxy = match &settings.proxy_address {
         Some(_) if settings.no_verify_ssl => {
             let text = "no_verify_ssl cannot be done with proxy_address: leave one of them out";
@@ -122,4 +138,18 @@ pub(super) fn http_client(settings: &XraySettings) -> Result<SharedHttpClient, E
         builder.tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::AwsLc)).build()
     });
     Ok(client)
+}
+
+// === impl Role ===
+
+impl Role<'_> {
+    /// Asks the STS of the configuration's region, when credentials are needed.
+    pub async fn assume(&self, sdk: &SdkConfig) -> AssumeRoleProvider {
+        let session = self.session.unwrap_or("tailgate");
+        let mut role = AssumeRoleProvider::builder(self.arn).session_name(session).configure(sdk);
+        if let Some(id) = self.external_id {
+            role = role.external_id(id);
+        }
+        role.build().await
+    }
 }

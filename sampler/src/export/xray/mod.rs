@@ -7,7 +7,7 @@
 
 mod call;
 mod client;
-mod connect;
+pub(super) mod connect;
 mod gate;
 mod job;
 mod pace;
