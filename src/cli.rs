@@ -50,4 +50,4 @@ impl Config {
 }
 
 const EXIT_CODES: &str = "Exit codes: 0 all went well; 75 acknowledged spans were lost at shutdown; \
-78 the configuration has errors; 1 anything else.";
+78 the configuration has errors; 2 the command line has; 1 anything else.";

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use tailgate_common::config::{ConfigErrors, Document, Note, Tier, detect_tiers};
+use tailgate_common::config::{ConfigErrors, Document, Input, Note, Tier, detect_tiers};
 use tailgate_loadbalancer::config::LoadBalancerConfig;
 use tailgate_sampler::config::SamplerConfig;
 
@@ -13,13 +13,14 @@ use crate::process::{self, EXIT_CONFIG, Failure};
 pub fn run(source: &cli::Config) -> Result<ExitCode, Failure> {
     let name = source.config.join(" + ");
     let input = source.input()?;
-    let document = Document::read(&input);
+    let overview = input.clone();
+    let document = Document::read(&overview);
     let tiers = document.as_ref().map_or_else(|| vec![Tier::Sampler], detect_tiers);
     let mut faults: Option<ConfigErrors> = None;
     for tier in tiers {
         let lines = document.as_ref().map_or_else(Vec::new, |document| document.answers(tier));
         lines.iter().for_each(|line| println!("{line}"));
-        match read(source, tier)? {
+        match read(&input.clone(), tier) {
             Ok(notes) => {
                 let more: Vec<Note> = notes.into_iter().filter(|n| !lines.contains(n)).collect();
                 process::print_notes(&more);
@@ -41,11 +42,10 @@ pub fn run(source: &cli::Config) -> Result<ExitCode, Failure> {
     Ok(ExitCode::from(EXIT_CONFIG))
 }
 
-/// What one tier has to say. Each reads its own copy: notes of one are not those of the other.
-fn read(source: &cli::Config, tier: Tier) -> Result<Result<Vec<Note>, ConfigErrors>, Failure> {
-    let input = source.input()?;
-    Ok(match tier {
-        Tier::LoadBalancer => LoadBalancerConfig::from_input(&input).map(|(_, notes)| notes),
-        Tier::Sampler => SamplerConfig::from_input(&input).map(|(_, notes)| notes),
-    })
+/// What one tier has to say. Each has its own copy: notes of one are not those of the other.
+fn read(input: &Input, tier: Tier) -> Result<Vec<Note>, ConfigErrors> {
+    match tier {
+        Tier::LoadBalancer => LoadBalancerConfig::from_input(input).map(|(_, notes)| notes),
+        Tier::Sampler => SamplerConfig::from_input(input).map(|(_, notes)| notes),
+    }
 }

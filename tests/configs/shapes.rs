@@ -1,6 +1,7 @@
 //! Files as people have them, and what `validate` says to each.
 
-use std::process::Command;
+use std::io::Write;
+use std::process::{Command, Stdio};
 
 use crate::{blessing, shapes};
 
@@ -49,7 +50,7 @@ fn every_component_has_a_line_and_every_error_a_remedy() {
         let text = std::fs::read_to_string(path.with_extension("answer")).unwrap();
         let lines = || text.lines();
         let heads = lines().filter(|line| line.starts_with("receivers."));
-        let wrapped = text.contains("wrapped in something else");
+        let wrapped = text.contains("a configuration wrapped in something else");
         assert!(wrapped || heads.count() > 0, "{}: {text}", path.display());
         let places = lines().filter(|l| l.split(':').next().is_some_and(|f| f.ends_with(".yaml")));
         let errors = places.filter(|l| l.split(':').nth(1).is_some_and(is_number)).count();
@@ -61,6 +62,26 @@ fn every_component_has_a_line_and_every_error_a_remedy() {
 
 fn is_number(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit())
+}
+
+/// A pipe can be read once only.
+#[test]
+fn what_comes_through_a_pipe_is_read_once() {
+    let path = shapes().into_iter().find(|p| p.ends_with("both-tiers.yaml")).unwrap();
+    let mut child = Command::new(env!("CARGO_BIN_EXE_tailgate"))
+        .args(["validate", "--config", "/dev/stdin"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let text = std::fs::read(path).unwrap();
+    child.stdin.take().unwrap().write_all(&text).unwrap();
+    let output = child.wait_with_output().unwrap();
+    let out = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success(), "{out}");
+    for tier in ["load balancer", "sampler"] {
+        assert!(out.contains(&format!("/dev/stdin: a valid configuration of a {tier}\n")), "{out}");
+    }
 }
 
 /// What is wrong in several files and on the command line comes at once, each in its place.

@@ -6,10 +6,12 @@ use std::str::FromStr;
 
 use http::HeaderName;
 
-use super::component::{Component, ComponentId};
+use super::component::{Component, ComponentId, Section};
 use super::document::Document;
 use super::endpoint::is_loopback;
 use super::http_client::OtlpHttpClient;
+use super::known::{self, Answer};
+use super::pipeline::Tier;
 use super::reader::Reader;
 use super::secret::{Secret, SecretSource};
 use super::shared::Named;
@@ -68,6 +70,8 @@ pub struct AuthRef {
     mark: Mark,
     path: String,
 }
+
+const AUTH: &str = "define bearertokenauth, basicauth or sigv4auth below extensions";
 
 /// Whether `kind` is an authenticator that is read.
 pub(super) fn is_read(kind: &str) -> bool {
@@ -205,12 +209,15 @@ impl AuthRef {
             if document.extensions.iter().any(|e| e.id == *id) && is_read(&id.kind) {
                 return; // its own errors say why
             }
-            let help = "define bearertokenauth, basicauth or sigv4auth below extensions; other \
-                        authenticators are not supported here";
-            return fail(
-                format!("{id:?} is no authenticator that is known", id = id.to_string()),
-                help.to_owned(),
-            );
+            let defined = document.extensions.iter().any(|e| e.id == *id);
+            let answer = known::answer(Tier::Sampler, Section::Extensions, &id.kind);
+            return match answer {
+                Some(Answer::LeftOut(help)) if defined => {
+                    fail(format!("\"{id}\" is not supported here"), help.to_owned());
+                }
+                _ if defined => fail(format!("\"{id}\" is no authenticator"), AUTH.to_owned()),
+                _ => fail(format!("\"{id}\" is not defined in extensions"), AUTH.to_owned()),
+            };
         };
         if !document.active.iter().any(|active| active.id == *id) {
             let help = format!("add {id} to service.extensions");

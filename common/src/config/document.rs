@@ -43,6 +43,8 @@ pub struct Document<'a> {
     diag: &'a Diag,
 }
 
+/// Unknown keys of the top level that are reported one by one.
+const MANY: usize = 5;
 const SIGNALS: [&str; 4] = ["traces", "metrics", "logs", "profiles"];
 
 /// The tiers a configuration is for, by its traces pipelines; a sampler if there are none.
@@ -68,9 +70,6 @@ impl<'a> Document<'a> {
         let extensions = section(Section::Extensions);
         let connectors = section(Section::Connectors);
         if !r.has("service") {
-            if wrapped(&r) {
-                return None;
-            }
             r.error("service", "is missing", "add service: {pipelines: {traces: ...}}");
         }
         let service = r.map_or_empty("service");
@@ -94,6 +93,7 @@ impl<'a> Document<'a> {
             mark,
             diag: r.diag(),
         };
+        r.limit_unknown(MANY, "this is no collector's configuration");
         (document.pipelines, document.others) = document.read_pipelines(&service);
         document.check(&document.active, Section::Extensions);
         Some(document)
@@ -133,8 +133,15 @@ impl<'a> Document<'a> {
                 self.diag.error(other.mark, what, &help);
             }
             None => {
-                let help =
-                    "add traces: {receivers: [otlp], exporters: [...]} below service.pipelines";
+                let help = match self.others.is_empty() {
+                    true => {
+                        "add traces: {receivers: [otlp], exporters: [...]} below service.pipelines"
+                    }
+                    false => {
+                        "nothing in this file is for this gateway, which takes traces only: keep \
+                         it in your agent or collector, or add a traces pipeline"
+                    }
+                };
                 self.diag.error(self.mark, "service.pipelines: there is no traces pipeline", help);
             }
         }
@@ -165,6 +172,9 @@ impl<'a> Document<'a> {
         };
         for (key, mark, item) in pipelines.entries() {
             let Some((mut pipeline, other)) = self.pipeline_of(key, mark, &item) else { continue };
+            if other.is_some() && pipeline.is_empty() {
+                continue;
+            }
             if let Some(why) = other.or_else(|| self.leads_nowhere(&pipeline)) {
                 others.push((pipeline, why));
                 continue;
@@ -204,17 +214,24 @@ impl<'a> Document<'a> {
             fail("is no name of a pipeline", "write traces or traces/name");
             return None;
         };
-        let other = match id.kind.as_str() {
+        let kind = match suggest::nearest(&id.kind, SIGNALS) {
+            Some(kind) if kind == id.kind => kind,
+            // Read as what was meant: what is in it may have errors as well.
+            Some(near) => {
+                fail("is no kind of pipeline", &format!("did you mean {near:?}?"));
+                near
+            }
+            None => {
+                fail("is no kind of pipeline", "did you mean \"traces\"?");
+                return None;
+            }
+        };
+        let other = match kind {
             "traces" => None,
-            kind @ ("metrics" | "logs" | "profiles") => Some(format!(
+            kind => Some(format!(
                 "not run here, only traces are: keep it in your agent or collector ({kind} that \
                  are sent here are answered \"unimplemented\")"
             )),
-            kind => {
-                let near = suggest::nearest(kind, SIGNALS).unwrap_or("traces");
-                fail("is no kind of pipeline", &format!("did you mean {near:?}?"));
-                return None;
-            }
         };
         let r = item.map()?;
         let pipeline = Pipeline {
@@ -225,11 +242,9 @@ impl<'a> Document<'a> {
             exporters: references(&r, "exporters"),
             lookers: Vec::new(),
         };
-        if pipeline.receivers.is_empty() && other.is_none() {
-            r.error("receivers", "a pipeline needs a receiver", "write receivers: [otlp]");
-        }
-        if pipeline.exporters.is_empty() && other.is_none() {
-            r.error("exporters", "a pipeline needs an exporter", "write exporters: [otlp_grpc]");
+        if other.is_none() {
+            need(&r, "receivers", "a pipeline needs a receiver", "write receivers: [otlp]");
+            need(&r, "exporters", "a pipeline needs an exporter", "write exporters: [otlp_grpc]");
         }
         self.check(&pipeline.receivers, Section::Receivers);
         self.check(&pipeline.processors, Section::Processors);
@@ -251,6 +266,8 @@ impl<'a> Document<'a> {
                 self.dangling.set(true);
                 let names: Vec<String> = defined.iter().map(|c| c.id.to_string()).collect();
                 let near = suggest::nearest(&id.to_string(), names.iter().map(String::as_str));
+                let same = || defined.iter().position(|c| c.id.kind == id.kind);
+                let near = near.or_else(|| same().map(|i| names[i].as_str()));
                 let help = match near {
                     Some(near) => format!("did you mean {near:?}?"),
                     None => format!("define it below {}", section.name()),
@@ -258,6 +275,13 @@ impl<'a> Document<'a> {
                 fail(format!("\"{id}\" is not defined in {}", section.name()), help);
             }
         }
+    }
+}
+
+/// A list without items is an error.
+fn need(r: &Reader<'_>, key: &'static str, what: &str, help: &str) {
+    if r.list(key).is_empty() {
+        r.error(key, what, help);
     }
 }
 
@@ -272,23 +296,4 @@ fn references(r: &Reader<'_>, key: &'static str) -> Vec<Reference> {
         }
     }
     found
-}
-
-/// Files in which a configuration is wrapped: those of Kubernetes, and values of Helm charts.
-fn wrapped(r: &Reader<'_>) -> bool {
-    let (what, help) = if r.has_other("apiVersion") && r.has_other("kind") {
-        let help = "give --config the collector's configuration alone: what is below spec.config \
-                    of an OpenTelemetryCollector, or the text below data of a ConfigMap";
-        ("apiVersion", help)
-    } else if r.has_other("config") {
-        (
-            "config",
-            "give --config what is below config alone: this looks like values of a Helm chart",
-        )
-    } else {
-        return false;
-    };
-    r.error(what, "a configuration wrapped in something else", help);
-    r.ignore_rest();
-    true
 }

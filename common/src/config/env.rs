@@ -76,7 +76,10 @@ impl Expander<'_> {
                 node.original = Some(text);
             }
             Some(Part::Text(text)) => node.value = Value::Scalar(text),
-            None => node.value = Value::Null,
+            None => {
+                self.diag.broken(mark);
+                node.value = Value::Null;
+            }
         }
     }
 
@@ -168,6 +171,7 @@ impl Expander<'_> {
             (None, None) => {
                 let text = format!("environment variable {name} is not set, taken as empty");
                 self.diag.note(path, text);
+                self.diag.unset(mark, name);
                 Some(String::new())
             }
         }

@@ -58,6 +58,7 @@ pub enum Usage {
 }
 
 /// Collects errors and notes while a configuration is read.
+#[derive(Clone)]
 pub struct Diag {
     sources: Vec<Source>,
     errors: RefCell<Vec<ConfigError>>,
@@ -67,6 +68,10 @@ pub struct Diag {
     secrets: RefCell<BTreeSet<String>>,
     /// What variables and files were expanded to.
     expanded: RefCell<BTreeSet<String>>,
+    /// Values that name variables which are not set.
+    unset: RefCell<BTreeMap<Mark, BTreeSet<String>>>,
+    /// Values that could not be expanded: what else is wrong with them follows from that.
+    broken: RefCell<BTreeSet<Mark>>,
 }
 
 /// Errors kept; a file that has more is not a collector's configuration.
@@ -137,6 +142,8 @@ impl Diag {
             asked: RefCell::default(),
             secrets: RefCell::default(),
             expanded: RefCell::default(),
+            unset: RefCell::default(),
+            broken: RefCell::default(),
         }
     }
 
@@ -192,6 +199,16 @@ impl Diag {
         self.expanded.borrow_mut().insert(text.to_owned());
     }
 
+    /// The value at `mark` names a variable that is not set.
+    pub(super) fn unset(&self, mark: Mark, name: &str) {
+        self.unset.borrow_mut().entry(mark).or_default().insert(name.to_owned());
+    }
+
+    /// The value at `mark` could not be expanded, and there is an error that says why.
+    pub(super) fn broken(&self, mark: Mark) {
+        self.broken.borrow_mut().insert(mark);
+    }
+
     /// Longest first, so that none is taken for the part of another.
     pub(super) fn expanded(&self) -> Vec<String> {
         let mut all: Vec<String> = self.expanded.borrow().iter().cloned().collect();
@@ -227,7 +244,13 @@ impl Diag {
         self.notes.borrow().clone()
     }
 
-    fn push(&self, mark: Mark, cut: bool, message: String, help: String) {
+    fn push(&self, mark: Mark, cut: bool, mut message: String, help: String) {
+        if self.broken.borrow().contains(&mark) {
+            return;
+        }
+        for name in self.unset.borrow().get(&mark).into_iter().flatten() {
+            message.push_str(&format!(" ({name} is not set)"));
+        }
         let mut errors = self.errors.borrow_mut();
         if errors.len() >= MAX_ERRORS {
             return;

@@ -7,13 +7,15 @@ use super::env::{self, Env};
 use super::error::{ConfigErrors, Diag, Note};
 use super::reader::Reader;
 use super::source::Source;
-use super::tree::{self, Node};
+use super::tree::{self, Node, TreeError, Value};
+use super::wrapper;
 
 /// Bytes of a configuration file.
 const MAX_BYTES: u64 = 1 << 20;
 
 /// A configuration that is well-formed YAML, with its variables expanded. Everything that is read
-/// from it reports into one collector of errors.
+/// from it reports into one collector of errors; a copy has its own.
+#[derive(Clone)]
 pub struct Input {
     pub(super) diag: Diag,
     pub(super) root: Node,
@@ -29,14 +31,15 @@ struct Text {
     nests: bool,
 }
 
-fn read_config(name: &str, env: &Env<'_>) -> Result<Text, ConfigErrors> {
+/// What `--config` names. `alone`: there is no other, so that it has to be there.
+fn read_config(name: &str, env: &Env<'_>, alone: bool) -> Result<Text, ConfigErrors> {
     let nests = true;
     if let Some(text) = name.strip_prefix("yaml:") {
         return Ok(Text { name: "--config yaml:".to_owned(), text: text.to_owned(), nests });
     }
     if let Some(variable) = name.strip_prefix("env:") {
         let help = "set it to the text of a configuration";
-        let Some(text) = env(variable) else {
+        let Some(text) = env(variable).or_else(|| (!alone).then(String::new)) else {
             return Err(ConfigErrors::whole(name, "the variable is not set".to_owned(), help));
         };
         return Ok(Text { name: name.to_owned(), text, nests });
@@ -81,6 +84,15 @@ fn read_file(path: &str) -> Result<Text, ConfigErrors> {
     }
 }
 
+/// The tree of a text that is a configuration, not one within something else.
+fn read_tree(text: &str, source: u16) -> Result<Node, TreeError> {
+    let documents = tree::documents(text, source).map_err(|error| wrapper::explain(error, text))?;
+    match wrapper::find(&documents) {
+        Some(wrapped) => Err(wrapped),
+        None => tree::only(documents),
+    }
+}
+
 // === impl Input ===
 
 impl Input {
@@ -94,7 +106,7 @@ impl Input {
     ) -> Result<Self, ConfigErrors> {
         let mut texts = Vec::new();
         for name in configs {
-            texts.push(read_config(name, env)?);
+            texts.push(read_config(name, env, configs.len() == 1)?);
         }
         for setting in settings {
             texts.push(read_setting(setting)?);
@@ -114,7 +126,11 @@ impl Input {
         let diag = Diag::new(sources);
         let mut root: Option<Node> = None;
         for (text, source) in texts.iter().zip(0u16..) {
-            match tree::parse(&text.text, source) {
+            match read_tree(&text.text, source) {
+                // An overlay of which everything is commented out.
+                Ok(Node { value: Value::Null, .. }) if texts.len() > 1 => {
+                    diag.note(&*text.name, "is empty, or not set: nothing comes from it");
+                }
                 Ok(mut node) => {
                     if text.nests {
                         node.nest_keys(&diag);
@@ -132,7 +148,7 @@ impl Input {
         let Some(mut root) = root else {
             return Err(ConfigErrors::whole(
                 "",
-                "there is no configuration".into(),
+                "there is no configuration, or only empty ones".into(),
                 "give --config",
             ));
         };
@@ -145,7 +161,7 @@ impl Input {
     pub fn reader(&self) -> Option<Reader<'_>> {
         let item = super::Item { diag: &self.diag, node: &self.root, path: String::new() };
         match &self.root.value {
-            tree::Value::Map(_) => item.map(),
+            Value::Map(_) => item.map(),
             _ => {
                 let help = "a configuration has receivers, exporters and service at least";
                 self.diag.error(self.root.mark, "the configuration is not a mapping", help);

@@ -40,10 +40,20 @@ pub fn known() -> impl Iterator<Item = &'static Known> {
 
 /// The answer of `tier` to a type; `None` if nothing is known about it.
 pub(super) fn answer(tier: Tier, section: Section, kind: &str) -> Option<Answer> {
-    let found = known().find(|known| known.section == section && known.kinds.contains(&kind))?;
-    Some(match tier {
-        Tier::LoadBalancer => found.load_balancer,
-        Tier::Sampler => found.sampler,
+    let found = || known().filter(|known| known.section == section);
+    let of = |known: &Known| match tier {
+        Tier::LoadBalancer => known.load_balancer,
+        Tier::Sampler => known.sampler,
+    };
+    let exact = found().find(|known| known.kinds.contains(&kind)).map(of);
+    // The collector is giving its types underscores. What is read goes by its exact name.
+    let plain = |kind: &str| kind.replace('_', "");
+    let same = |known: &&Known| known.kinds.iter().any(|k| plain(k) == plain(kind));
+    exact.or_else(|| {
+        let read = |known: &&Known| {
+            known.load_balancer == Answer::Supported || known.sampler == Answer::Supported
+        };
+        found().filter(|known| !read(known)).find(same).map(of)
     })
 }
 

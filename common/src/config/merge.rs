@@ -98,6 +98,8 @@ mod tests {
         assert_eq!(merged.unwrap(), "{a:1,b:{x:[9],y:3,z:26}}");
         let set = load(&["yaml:a: {b: 1}"], &["a.b=2", "a.c/d=[x, y]", "e=~"]);
         assert_eq!(set.unwrap(), "{a:{b:2,c/d:[x,y]},e:~}");
+        let empty = load(&["yaml:", "yaml:a: 1", "yaml:# b: 2", "env:NONE"], &[]);
+        assert_eq!(empty.unwrap(), "{a:1}");
         let nested = load(&["yaml:a::b::c: 1", "yaml:{a::b::d: 2, a::e: 3}"], &[]);
         assert_eq!(nested.unwrap(), "{a:{b:{c:1,d:2},e:3}}");
         let deep = format!("{}b=1", "a.".repeat(100));

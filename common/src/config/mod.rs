@@ -41,6 +41,7 @@ mod tailgate;
 mod telemetry;
 mod tls;
 mod tree;
+mod wrapper;
 
 #[cfg(test)]
 mod tests;

@@ -11,6 +11,7 @@ const GONE: &[(&str, &str, &str)] = &[
     ("loglevel", "verbosity", "write verbosity: basic, normal or detailed"),
     ("num_traces_in_memory", "num_traces", "its name is num_traces"),
     ("metric_level", "level", "its name is level"),
+    ("port", "endpoint", "write it into endpoint, such as endpoint: 0.0.0.0:13133"),
 ];
 
 /// Blocks, and keys of theirs that are known nowhere else.

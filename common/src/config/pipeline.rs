@@ -76,6 +76,11 @@ impl Pipeline {
         }
     }
 
+    /// Whether nothing is in it.
+    pub(super) fn is_empty(&self) -> bool {
+        [&self.receivers, &self.processors, &self.exporters].iter().all(|list| list.is_empty())
+    }
+
     /// The processors that tell what it does with spans, in order.
     fn steps(&self) -> Vec<&ComponentId> {
         let step =
@@ -121,8 +126,9 @@ pub(super) fn join(own: &[&Pipeline], diag: &Diag) -> Option<Pipeline> {
         if next.steps() != first.steps() {
             let what = format!("{path}: has other processors than {}", first.id);
             let help = format!(
-                "one `tailgate {command}` does the same with all spans: give each its own file, \
-                 or both the same processors"
+                "one `tailgate {command}` does the same with all spans: give both the same \
+                 processors, or each its own file with ports of its own, and let the agents \
+                 export to both"
             );
             diag.error(next.mark, what, help);
             continue;
@@ -131,7 +137,8 @@ pub(super) fn join(own: &[&Pipeline], diag: &Diag) -> Option<Pipeline> {
             let what = format!("{path}: differs in receivers and in exporters from {}", first.id);
             let help = format!(
                 "one `tailgate {command}` sends all that it receives to the same places: give \
-                 each its own file, or all the same receivers, or the same exporters"
+                 all the same receivers, or the same exporters, or each its own file with ports \
+                 of its own"
             );
             diag.error(next.mark, what, help);
             continue;

@@ -50,11 +50,6 @@ impl<'a> Reader<'a> {
         self.entry(key).is_some()
     }
 
-    /// Whether a key is there that does not belong here, for saying so.
-    pub(super) fn has_other(&self, key: &str) -> bool {
-        self.entries.iter().any(|e| e.key == key)
-    }
-
     /// The value of a key, if it has one.
     pub fn take(&self, key: &'static str) -> Option<Item<'a>> {
         let entry = self.entry(key)?;
@@ -194,6 +189,21 @@ impl<'a> Reader<'a> {
     /// Leaves the rest unread: no unknown keys are reported. For when an error says enough.
     pub fn ignore_rest(&self) {
         self.taken.iter().for_each(|t| t.set(true));
+    }
+
+    /// Says once that keys are unknown if more than `many` are.
+    pub(super) fn limit_unknown(&self, many: usize, what: &str) {
+        let unknown = || self.entries.iter().zip(&self.taken).filter(|(_, taken)| !taken.get());
+        let count = unknown().count();
+        if count > many
+            && let Some((first, _)) = unknown().next()
+        {
+            let path = self.path_of(&first.key);
+            let message = format!("{path}, and {} more: unknown keys", count - 1);
+            let help = format!("{what}; known keys: {}", self.asked.borrow().join(", "));
+            self.diag.key_error(first.mark, message, help);
+            self.ignore_rest();
+        }
     }
 
     /// Like `take`, for values other than text: an unset variable counts as no value, which

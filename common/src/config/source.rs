@@ -148,9 +148,21 @@ fn mask(line: &str) -> Vec<char> {
     chars
 }
 
-/// The text with `*` for what stands before the `@` of a URL: a user and its password. As long as
-/// it was.
+/// The text with `*` for what stands before the `@` of a URL, or of a host where it has a `:` in
+/// it: a user and its password. As long as it was.
 pub(super) fn without_user(text: &str) -> String {
+    let mut chars: Vec<char> = without_user_of_url(text).chars().collect();
+    for at in (0..chars.len()).filter(|at| chars[*at] == '@').collect::<Vec<_>>() {
+        let ends = |c: &char| c.is_whitespace() || "/\"',{}[]".contains(*c);
+        let start = chars[..at].iter().rposition(ends).map_or(0, |end| end + 1);
+        if chars[start..at].contains(&':') {
+            chars[start..at].fill('*');
+        }
+    }
+    chars.into_iter().collect()
+}
+
+fn without_user_of_url(text: &str) -> String {
     let (mut shown, mut rest) = (String::new(), text);
     while let Some(at) = rest.find("://") {
         let (before, after) = rest.split_at(at + 3);
@@ -202,6 +214,8 @@ mod tests {
             ("endpoint: a", "endpoint: a"),
             ("proxy_url: http://u:p@h:1/@", "proxy_url: http://***@h:1/@"),
             ("{a: \"https://p@h\", b: ftp://x}", "{a: \"https://*@h\", b: ftp://x}"),
+            ("endpoint: \"u:p@h:1\"", "endpoint: \"***@h:1\""),
+            ("to: me@example.org", "to: me@example.org"),
             ("{headers: {x-team: hush}, b: 1}", "{headers: {************}******}"),
             ("key_pem: hush", "key_pem: ****"),
         ] {

@@ -77,12 +77,16 @@ impl<'a> Document<'a> {
         let not_used = || Standing::Out(self.why_not_used(tier, component));
         match known::answer(tier, section, kind) {
             Some(Answer::NotNeeded(why)) => Standing::Out(format!("accepted, not needed: {why}")),
-            // A slip of the pen is an error wherever it is; a component of somebody's own only
-            // where it is used.
+            // What nobody refers to may be anything, unless a reference is to something else.
             None => match known::nearest(section, kind) {
-                Some(near) => {
-                    let what = format!("{kind:?} is not known");
-                    Standing::Wrong(what, format!("did you mean {near:?}?"))
+                Some(near) if used || self.dangling.get() => {
+                    let help = match known::answer(tier, section, near) {
+                        Some(Answer::Refused(help)) => {
+                            format!("did you mean {near:?}? It is not supported here: {help}")
+                        }
+                        _ => format!("did you mean {near:?}?"),
+                    };
+                    Standing::Wrong(format!("{kind:?} is not known"), help)
                 }
                 None if used => {
                     let (name, read) = (section.name(), known::supported(tier, section));
@@ -90,7 +94,7 @@ impl<'a> Document<'a> {
                         format!("{name} here: {read}; otherwise, {}", known::remedy(section));
                     Standing::Wrong(format!("{kind:?} is not known"), help)
                 }
-                None => not_used(),
+                _ => not_used(),
             },
             Some(Answer::Supported) if used || self.dangling.get() => Standing::Used,
             _ if !used => not_used(),

@@ -57,7 +57,7 @@ pub struct TreeError {
     /// Why.
     pub message: String,
     /// What to do.
-    pub help: &'static str,
+    pub help: String,
     /// Whether the place is a key, so that what follows it had better not be shown.
     pub at_key: bool,
 }
@@ -67,7 +67,7 @@ struct Builder {
     nodes: usize,
     open: Vec<Open>,
     anchors: Vec<(usize, Node)>,
-    root: Option<Node>,
+    roots: Vec<Node>,
 }
 
 struct Open {
@@ -83,6 +83,26 @@ enum Body {
 
 /// Parses one YAML document. An empty text is a null node.
 pub fn parse(text: &str, source: u16) -> Result<Node, TreeError> {
+    only(documents(text, source)?)
+}
+
+/// The first of `documents`, if those after it are empty.
+pub fn only(documents: Vec<Node>) -> Result<Node, TreeError> {
+    let mut documents = documents.into_iter();
+    let whole = Node { value: Value::Null, mark: Mark::default(), original: None };
+    let first = documents.next().unwrap_or(whole);
+    match documents.find(|node| node.value != Value::Null) {
+        None => Ok(first),
+        Some(second) => {
+            let help = "a collector reads the first only: remove what follows `---`, or give each \
+                        its own file and --config";
+            Err(TreeError::new(second.mark, "a second YAML document", help))
+        }
+    }
+}
+
+/// Parses all documents of a text; at least one.
+pub fn documents(text: &str, source: u16) -> Result<Vec<Node>, TreeError> {
     let whole = Mark { source, ..Mark::default() };
     let allowed = |c: char| !c.is_control() || matches!(c, '\n' | '\r' | '\t' | '\u{85}');
     if let Some((line, at)) = text.lines().zip(1..).find(|(l, _)| !l.chars().all(allowed)) {
@@ -91,8 +111,7 @@ pub fn parse(text: &str, source: u16) -> Result<Node, TreeError> {
         return Err(TreeError::new(mark, "a control character", "remove it; YAML is plain text"));
     }
     let mut builder =
-        Builder { source, nodes: 0, open: Vec::new(), anchors: Vec::new(), root: None };
-    let mut documents = 0;
+        Builder { source, nodes: 0, open: Vec::new(), anchors: Vec::new(), roots: Vec::new() };
     let mut parser = Parser::new_from_str(text);
     while let Some(event) = parser.next_event() {
         let (event, span) = event.map_err(|e| {
@@ -100,18 +119,12 @@ pub fn parse(text: &str, source: u16) -> Result<Node, TreeError> {
             let mark = Mark { line: at.line() as u32, col: at.col() as u32 + 1, len: 1, ..whole };
             TreeError::new(mark, format!("not valid YAML: {}", e.info()), "")
         })?;
-        if matches!(event, Event::DocumentStart(_)) {
-            documents += 1;
-            if documents > 1 {
-                let mark = builder.mark(&span);
-                let help = "one file is one document: remove what follows `---`";
-                return Err(TreeError::new(mark, "a second YAML document", help));
-            }
-        }
         builder.event(event, &span)?;
     }
-    let null = Node { value: Value::Null, mark: whole, original: None };
-    Ok(builder.root.unwrap_or(null))
+    if builder.roots.is_empty() {
+        builder.roots.push(Node { value: Value::Null, mark: whole, original: None });
+    }
+    Ok(builder.roots)
 }
 
 // === impl Node ===
@@ -146,8 +159,8 @@ impl Node {
 // === impl TreeError ===
 
 impl TreeError {
-    fn new(mark: Mark, message: impl Into<String>, help: &'static str) -> Self {
-        Self { mark, message: message.into(), help, at_key: false }
+    pub(super) fn new(mark: Mark, message: impl Into<String>, help: impl Into<String>) -> Self {
+        Self { mark, message: message.into(), help: help.into(), at_key: false }
     }
 }
 
@@ -260,7 +273,7 @@ impl Builder {
             self.anchors.push((anchor, node.clone()));
         }
         let Some(open) = self.open.last_mut() else {
-            self.root = Some(node);
+            self.roots.push(node);
             return Ok(());
         };
         match &mut open.body {

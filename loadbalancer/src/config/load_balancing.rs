@@ -23,6 +23,8 @@ pub enum RoutingKey {
     Service,
 }
 
+const LIST: &str = "list the backends, such as the pods of a StatefulSet: resolver: {static: \
+    {hostnames: [gw-0.gw.ns:4317, gw-1.gw.ns:4317]}}, or tailgate.members; to scale is to edit them";
 const DEFAULT_PORT: u16 = 4317;
 const NOT_NEEDED: &str = "not needed: spans are acknowledged only once a sampler holds them";
 
@@ -39,11 +41,9 @@ impl LoadBalancing {
             otlp.note("sending_queue", &format!("accepted, {NOT_NEEDED}"));
         }
         otlp.accept(&["endpoint"], "not needed: the resolver gives the endpoints");
-        Self {
-            routing_key: routing_key(r, members),
-            client: OtlpClient::read_without_endpoint(&otlp),
-            backends: backends(r, members),
-        }
+        let mut client = OtlpClient::read_without_endpoint(&otlp);
+        let backends = backends(r, members, &mut client.tls.insecure);
+        Self { routing_key: routing_key(r, members), client, backends }
     }
 }
 
@@ -75,11 +75,12 @@ fn routing_key(r: &Reader<'_>, members: bool) -> RoutingKey {
     }
 }
 
-fn backends(r: &Reader<'_>, members: bool) -> Vec<String> {
+/// What stands before a backend sets `insecure` for all, as there is one client.
+fn backends(r: &Reader<'_>, members: bool, insecure: &mut bool) -> Vec<String> {
     const USE_STATIC: &str = "list the backends: resolver: {static: {hostnames: [...]}}";
     let resolver = r.map_or_empty("resolver");
     let later = ["dns", "k8s", "aws_cloud_map"];
-    resolver.refuse(&later, USE_STATIC);
+    resolver.refuse(&later, LIST);
     let refused = later.iter().any(|key| resolver.has(key));
     let Some(list) = resolver.map("static") else {
         if !members && !refused && !resolver.has("static") {
@@ -92,10 +93,16 @@ fn backends(r: &Reader<'_>, members: bool) -> Vec<String> {
         list.error("hostnames", "no backend is listed", "write hostnames: [host:4317]");
     }
     let mut found: Vec<String> = Vec::new();
+    let (given, mut all) = (*insecure, None);
     for item in items {
         let Some(text) = item.string() else { continue };
-        let full = with_port(&text);
-        if !is_host_port(&full) {
+        let (scheme, rest) = without_scheme(&text);
+        let full = with_port(rest);
+        let clear = scheme.unwrap_or(given);
+        if *all.get_or_insert(clear) != clear {
+            let what = format!("{text:?} is with TLS, or without, unlike those before it");
+            item.error(&what, "write http:// before all of them, or none");
+        } else if !is_host_port(&full) {
             item.error(&format!("{text:?} is not host or host:port"), "write host:4317");
         } else if found.contains(&full) {
             item.error(&format!("{text:?} is listed twice"), "keep one of them");
@@ -103,7 +110,15 @@ fn backends(r: &Reader<'_>, members: bool) -> Vec<String> {
             found.push(full);
         }
     }
+    *insecure = all.unwrap_or(given);
     found
+}
+
+/// What the collector hands to its OTLP client: `http://` and `https://` say whether there is TLS.
+fn without_scheme(text: &str) -> (Option<bool>, &str) {
+    let schemes = [("http://", Some(true)), ("https://", Some(false)), ("dns:///", None)];
+    let found = schemes.iter().find_map(|(s, clear)| Some((*clear, text.strip_prefix(s)?)));
+    found.map_or((None, text), |(clear, rest)| (clear, rest.strip_suffix('/').unwrap_or(rest)))
 }
 
 /// The port is left out where the last colon belongs to an address in brackets, or is not there.

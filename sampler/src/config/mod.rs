@@ -51,9 +51,13 @@ impl SamplerConfig {
         check_instance(document);
         let pipeline = pipeline?;
         let mut samplers = in_order(samplers, &pipeline.processors);
-        if let Some(second) = samplers.get(1) {
-            let text = format!("{}: a second tail_sampling in one pipeline", second.id);
-            document.diag().error(pipeline.mark, text, "keep one of them");
+        if let Some(second) = samplers.get(1)
+            && let Some(at) = pipeline.processors.iter().find(|r| r.id == second.id)
+        {
+            let text = format!("{}: a second tail_sampling in one pipeline", at.path);
+            let help = "a trace would have to be kept by both: join their policies in one, each \
+                        pair as an `and` policy";
+            document.diag().error(at.mark, text, help);
         }
         let tail_sampling = (!samplers.is_empty()).then(|| samplers.swap_remove(0));
         let exporters = in_order(exporters, &pipeline.exporters);

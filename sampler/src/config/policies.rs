@@ -2,7 +2,7 @@
 //! for that crate to say; here its answer gets its place in the file.
 
 use tailgate_common::config::{Item, Reader, nearest};
-use tailgate_policy::{Options, PolicyConfig, PolicyError, Program, Rule};
+use tailgate_policy::{Options, PolicyConfig, PolicyError, Problem, Program, Rule};
 
 /// Types that can be used.
 const TYPES: [&str; 8] = [
@@ -16,18 +16,32 @@ const TYPES: [&str; 8] = [
     "string_attribute",
 ];
 
-/// Types that a collector has besides.
-const NOT_YET: [&str; 9] = [
-    "boolean_attribute",
-    "bytes_limiting",
-    "composite",
-    "drop",
-    "not",
-    "ottl_condition",
-    "rate_limiting",
-    "trace_flags",
-    "trace_state",
+/// Types that a collector has besides, and what to do for each.
+const NOT_YET: [(&str, &str); 9] = [
+    ("boolean_attribute", "have the agent write true as the text \"true\": string_attribute"),
+    ("bytes_limiting", CAPS),
+    (
+        "composite",
+        "list its sub-policies as policies; for a share of one, an `and` of it and probabilistic; \
+         a rate over all has no counterpart",
+    ),
+    (
+        "drop",
+        "put each policy that keeps into an `and` with what is not to be dropped: \
+         string_attribute with invert_match",
+    ),
+    ("not", "string_attribute and numeric_attribute have invert_match"),
+    (
+        "ottl_condition",
+        "write attributes[\"x\"] >= 500 as numeric_attribute, == \"y\" or IsMatch as \
+         string_attribute, a span's status as status_code, `and` as `and`",
+    ),
+    ("rate_limiting", CAPS),
+    ("trace_flags", "have the agent copy the flag to an attribute: string_attribute"),
+    ("trace_state", "have the agent copy the entry to an attribute: string_attribute"),
 ];
+const CAPS: &str = "nothing here caps what is kept: use probabilistic for a share of it, size the \
+    backend for it, or put a collector with this policy behind";
 
 /// Policies of one list.
 const MAX_POLICIES: usize = 1000;
@@ -95,7 +109,7 @@ fn policy(item: &Item<'_>, top: bool) -> Option<PolicyConfig> {
         unknown_type(&r, &kind);
         return None;
     };
-    let others: Vec<&str> = TYPES.into_iter().chain(NOT_YET).filter(|t| !known(t)).collect();
+    let others: Vec<&str> = TYPES.into_iter().chain(not_yet()).filter(|t| !known(t)).collect();
     let what = format!("does not belong to a policy of type {kind}");
     r.reject(&others, &what, "remove it, or change the type");
     if name.is_empty() && top {
@@ -107,24 +121,32 @@ fn policy(item: &Item<'_>, top: bool) -> Option<PolicyConfig> {
         return None;
     }
     // The name is checked above and among all policies.
-    let alone = [PolicyConfig { name: "-".to_owned(), rule }];
-    if let Err(error) = Program::compile(&alone, Options::default()) {
+    let mut alone = [PolicyConfig { name: "-".to_owned(), rule }];
+    while let Err(error) = Program::compile(&alone, Options::default()) {
         report(item, error.path.strip_prefix("policies[0]").unwrap_or(""), &error);
+        if !take_pattern(&mut alone[0].rule, &error) {
+            break;
+        }
+    }
+    if r.diag().count() > before {
         return None;
     }
     let [PolicyConfig { rule, .. }] = alone;
     (!name.is_empty() || !top).then_some(PolicyConfig { name, rule })
 }
 
+fn not_yet() -> impl Iterator<Item = &'static str> {
+    NOT_YET.iter().map(|(name, _)| *name)
+}
+
 fn unknown_type(r: &Reader<'_>, kind: &str) {
     let all = TYPES.join(", ");
     if kind.is_empty() {
         r.error("type", "is missing", &format!("use one of: {all}"));
-    } else if NOT_YET.contains(&kind) {
-        let what = format!("policy type {kind:?} is not supported yet");
-        r.error("type", &what, &format!("use one of: {all}"));
+    } else if let Some((_, help)) = NOT_YET.iter().find(|(name, _)| *name == kind) {
+        r.error("type", &format!("policy type {kind:?} is not supported yet"), help);
     } else {
-        let help = match nearest(kind, TYPES.into_iter().chain(NOT_YET)) {
+        let help = match nearest(kind, TYPES.into_iter().chain(not_yet())) {
             Some(near) => format!("did you mean {near:?}?"),
             None => format!("use one of: {all}"),
         };
@@ -230,11 +252,26 @@ fn percentage(b: &Reader<'_>) -> f64 {
     item.and_then(|i| i.number(0.0, f64::MAX)).unwrap_or(0.0)
 }
 
+/// Takes out a pattern that is none, so that the next such one is found.
+fn take_pattern(rule: &mut Rule, error: &PolicyError) -> bool {
+    let Rule::StringAttribute { values, .. } = rule else { return false };
+    let index = error.path.rsplit_once("values[").and_then(|(_, n)| n.strip_suffix(']'));
+    let value = index.and_then(|n| values.get_mut(n.parse::<usize>().ok()?));
+    value.map(String::clear).is_some()
+}
+
 /// An error of the policy crate at its place: `rest` begins with `.` or is empty.
 fn report(item: &Item<'_>, rest: &str, error: &PolicyError) {
     let what = error.problem.to_string();
+    let help = match error.problem {
+        Problem::Regex(_) => {
+            "write RE2, as Go has it: without (?!...), (?=...), a*+ and \\1; invert_match keeps \
+             what does not match"
+        }
+        _ => "",
+    };
     match rest.strip_prefix('.') {
-        Some(path) => item.error_below(path, &what, ""),
-        None => item.error(&what, ""),
+        Some(path) => item.error_below(path, &what, help),
+        None => item.error(&what, help),
     }
 }

@@ -14,6 +14,9 @@ pub(super) const BEHIND: &str = "use otlp_grpc or otlp_http, to a collector or a
     it, or to the backend's own OTLP endpoint";
 pub(super) const JOIN: &str =
     "write one traces pipeline without it here; keep it in your agent, or a collector behind";
+const ROUTE: &str = "write one traces pipeline without it: to sample by attribute, an `and` \
+    policy of string_attribute and the rest for each route; to send each route elsewhere, keep it \
+    in a collector behind";
 const QUEUES: &str = "it reads from where others may read too: keep it in a collector in front, \
     which sends OTLP here";
 const OTHER_PROTOCOLS: &str = "take it out of this pipeline; if anything sends to it, keep it in \
@@ -25,17 +28,22 @@ const SAMPLED_TWICE: &str =
     "use a probabilistic policy of tail_sampling, so that whole traces stay";
 const SPAN_METRICS: &str = "metrics and graphs of spans need all spans, and here only sampled \
     ones come out: keep it in your agent, or a collector in front";
-const BALANCER_ONLY: &str =
-    "a load balancer exports to load_balancing only: put it into the samplers' file";
+const BALANCER_ONLY: &str = "a load balancer exports to load_balancing only: in the samplers' \
+    file, kept traces will reach it; for all of them, fan out in the agents";
 const METRICS_BACKEND: &str = "it takes no spans: take it out of this pipeline";
 const NO_LOGS: &str = "a load balancer does not log spans; the samplers do";
-const AUTH: &str =
-    "no exporter and no receiver here uses it; they can use bearertokenauth and basicauth";
+const AUTH: &str = "use bearertokenauth or basicauth; where tokens expire, bearertokenauth with a \
+    filename that a sidecar writes anew: it is looked at again";
 const OBSERVER: &str = "it finds targets for receivers of metrics and logs: keep it in your agent";
-const STORAGE: &str = "queues are in memory here: no exporter can refer to it";
+const STORAGE: &str = "queues are in memory here: take storage out of sending_queue";
 const ENCODING: &str = "no exporter and no receiver here uses it";
 
 pub(super) const ALL: &[&[Known]] = &[RECEIVER, PROCESSOR, EXPORTER, EXTENSION, CONNECTOR];
+
+/// No load balancer exports to it; the sampler's answer.
+const fn exporter(kinds: &'static [&'static str], sampler: Answer) -> Known {
+    Known { section: Exporters, kinds, load_balancer: Refused(BALANCER_ONLY), sampler }
+}
 
 /// Read by the sampler; the load balancer's answer.
 const fn sampler(section: Section, kinds: &'static [&'static str], other: Answer) -> Known {
@@ -78,7 +86,7 @@ const NO_SPAN_RECEIVERS: &[&str] = &[
     "azuremonitor", "bigip", "carbon", "chrony", "cloudflare", "cloudfoundry", "collectd",
     "couchdb", "docker_stats", "elasticsearch", "envoyals", "expvar", "file_log", "filelog",
     "filestats", "flinkmetrics", "fluentforward", "github", "googlecloudmonitoring",
-    "googlecloudspanner", "haproxy", "host_metrics", "hostmetrics", "httpcheck", "iis",
+    "googlecloudspanner", "haproxy", "host_metrics", "hostmetrics", "httpcheck", "icmpcheck", "iis",
     "influxdb", "jmx", "journald", "k8s_cluster", "k8s_events", "k8sobjects", "k8s_objects",
     "kafkametrics", "kubeletstats", "loki", "memcached", "mongodb", "mongodbatlas", "mysql",
     "namedpipe", "netflow", "nginx", "nsxt", "ntp", "oracledb", "podman_stats",
@@ -192,28 +200,22 @@ const EXPORTER: &[Known] = &[
         load_balancer: Supported,
         sampler: Refused("start this file with `tailgate loadbalancer`"),
     },
-    sampler(
-        Exporters,
-        &["awsxray", "otlp_grpc", "otlp", "otlp_http", "otlphttp", "file"],
-        Refused(BALANCER_ONLY),
-    ),
+    exporter(&["awsxray", "otlp_grpc", "otlp", "otlp_http", "otlphttp", "file"], Supported),
     sampler(Exporters, &["debug", "nop"], LeftOut(NO_LOGS)),
     Known::both(
         Exporters,
         &["logging"],
         Refused("it is gone from the collector: use debug, its name since v0.86"),
     ),
-    Known::both(
-        Exporters,
+    exporter(
         &["jaeger", "jaeger_thrift", "jaeger_thrift_http", "opencensus", "zipkin"],
         Refused("use otlp_grpc: Jaeger and Tempo take OTLP; for others, to a collector behind"),
     ),
-    Known::both(
-        Exporters,
+    exporter(
         &["awskinesis", "awss3", "azureblob", "googlecloudpubsub", "kafka", "pulsar", "rabbitmq"],
         Refused("use otlp_grpc to a collector behind this one that has it"),
     ),
-    Known::both(Exporters, BACKENDS, Refused(BEHIND)),
+    exporter(BACKENDS, Refused(BEHIND)),
     Known::both(
         Exporters,
         &[
@@ -267,7 +269,7 @@ const EXTENSION: &[Known] = &[
     Known::both(
         Extensions,
         &["headers_setter"],
-        LeftOut("no exporter here uses it; they can have fixed headers"),
+        LeftOut("headers are fixed here: write headers: {...} on the exporter"),
     ),
     Known::both(
         Extensions,
@@ -335,13 +337,14 @@ const CONNECTOR: &[Known] = &[
         Connectors,
         &["forward"],
         Refused(
-            "write one traces pipeline in place of the two that it joins: the receivers of the \
-             first, the exporters of the second",
+            "write one traces pipeline in place of those that it joins: the receivers of the \
+             first, the processors of both in this order, the exporters of both but for it",
         ),
     ),
     Known::both(
         Connectors,
-        &["failover", "otlpjson", "otlp_json", "roundrobin", "round_robin", "routing"],
+        &["failover", "otlpjson", "otlp_json", "roundrobin", "round_robin"],
         Refused(JOIN),
     ),
+    Known::both(Connectors, &["routing"], Refused(ROUTE)),
 ];

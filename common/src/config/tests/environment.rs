@@ -53,6 +53,21 @@ fn texts() {
     }
 }
 
+/// The cause is said where it matters, and what follows from an error is not an error as well.
+#[test]
+fn one_error_with_its_cause() {
+    for (value, want) in [
+        ("${env:NO}", "v: is missing (NO is not set)"),
+        ("${file:/none}", "v: /none cannot be read: No such file or directory (os error 2)"),
+        ("a${1}", "v: \"1\" is no name of an environment variable"),
+    ] {
+        let read = |r: &Reader<'_>| r.required("v", "write v");
+        let errors = read_with(&format!("v: {value}\n"), &env, read).expect_err(value);
+        let [head] = heads(&errors)[..] else { panic!("{errors}") };
+        assert!(head.ends_with(want), "{errors}");
+    }
+}
+
 #[test]
 fn unset_is_empty_with_a_note() {
     let note = "v: environment variable NO is not set, taken as empty".to_owned();

@@ -8,6 +8,7 @@ mod memory;
 mod random;
 mod sections;
 mod tls;
+mod wrapped;
 mod yaml;
 
 use super::*;

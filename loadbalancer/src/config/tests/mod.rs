@@ -60,6 +60,21 @@ fn backends_and_members() {
     );
 }
 
+/// As the collector, which hands it to its client: `http://` is without TLS.
+#[test]
+fn backends_may_have_a_scheme() {
+    for (hosts, insecure) in [
+        ("['http://a:1', 'http://b']", true),
+        ("['https://a:1/', b]", false),
+        ("['dns:///a:1', b]", false),
+    ] {
+        let block = format!("{{resolver: {{static: {{hostnames: {hosts}}}}}}}");
+        let (config, _) = balancing(&block, "").unwrap();
+        assert_eq!(config.backends, ["a:1", "b:4317"]);
+        assert_eq!(config.client.tls.insecure, insecure, "{hosts}");
+    }
+}
+
 #[test]
 fn errors() {
     const STATIC: &str = "resolver: {static: {hostnames: [a]}}";
@@ -89,6 +104,11 @@ fn errors() {
             "{resolver: {static: {hostnames: ['a b']}}}",
             "f.yaml:1:61: exporters.loadbalancing.resolver.static.hostnames[0]: \"a b\" is not \
             host or host:port",
+        ),
+        (
+            "{resolver: {static: {hostnames: ['http://a', b]}}}",
+            "f.yaml:1:73: exporters.loadbalancing.resolver.static.hostnames[1]: \"b\" is with TLS, \
+            or without, unlike those before it",
         ),
         (
             &format!("{{{STATIC}, routing_key: attributes}}"),
@@ -131,7 +151,7 @@ fn a_pipeline_has_one_load_balancing_exporter() {
     };
     let fail = |exporters, processors| parse(&file(exporters, processors), &|_| None).unwrap_err();
     let error = fail("load_balancing, file", "");
-    assert!(error.contains("put it into the samplers' file"), "{error}");
+    assert!(error.contains("for all of them, fan out in the agents"), "{error}");
     let error = fail("load_balancing", "tail_sampling");
     assert!(error.contains("a load balancer does not sample"), "{error}");
     let error = fail("load_balancing, load_balancing/2", "");

@@ -167,8 +167,8 @@ f.yaml:5:23: processors.tail_sampling.policies[0].type: policy type \"ottl_condi
         supported yet
   5 |     - {name: a, type: ottl_condition}
     |                       ^^^^^^^^^^^^^^
-    = use one of: always_sample, and, latency, numeric_attribute, probabilistic, span_count, \
-        status_code, string_attribute
+    = write attributes[\"x\"] >= 500 as numeric_attribute, == \"y\" or IsMatch as \
+        string_attribute, a span's status as status_code, `and` as `and`
 ";
     assert_eq!(errors.map(|_| ()), Err(want.to_owned()));
 }

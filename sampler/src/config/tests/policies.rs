@@ -98,6 +98,31 @@ const BAD: &[(&str, (&str, &str, &str))] = &[
     ),
 ];
 
+/// Each of them, with what to write in its place.
+#[test]
+fn every_bad_pattern_is_named() {
+    let block = "key: k, values: ['(?!a)', b, '[c'], enabled_regex_matching: true";
+    let policy = format!("{{name: a, type: string_attribute, string_attribute: {{{block}}}}}");
+    let errors = sampling(&format!("policies: [{policy}]")).expect_err("bad patterns");
+    let values: Vec<&str> =
+        heads(&errors).iter().filter_map(|h| h.split(".values").nth(1)?.get(..3)).collect();
+    assert_eq!(values, ["[0]", "[2]"], "{errors}");
+    assert!(errors.contains("invert_match keeps what does not match"), "{errors}");
+}
+
+/// Two in sequence keep what both keep.
+#[test]
+fn a_second_tail_sampling_is_named_in_its_place() {
+    let text = "receivers: {otlp: {protocols: {grpc: }}}\nprocessors:\n  tail_sampling: &a \
+        {policies: [{name: a, type: always_sample}]}\n  tail_sampling/2: *a\nexporters: {nop: }\n\
+        service: {pipelines: {traces: {receivers: [otlp], processors: [tail_sampling, \
+        tail_sampling/2], exporters: [nop]}}}\n";
+    let errors = super::parse(text, &|_| None).expect_err("two of them");
+    let head = "f.yaml:6:81: service.pipelines.traces.processors[1]: a second tail_sampling";
+    assert!(heads(&errors).len() == 1 && errors.starts_with(head), "{errors}");
+    assert!(errors.contains("as an `and` policy"), "{errors}");
+}
+
 #[test]
 fn refused() {
     for (policies, want) in BAD {
