@@ -118,7 +118,7 @@ fn a_second_tail_sampling_is_named_in_its_place() {
         service: {pipelines: {traces: {receivers: [otlp], processors: [tail_sampling, \
         tail_sampling/2], exporters: [nop]}}}\n";
     let errors = super::parse(text, &|_| None).expect_err("two of them");
-    let head = "f.yaml:6:81: service.pipelines.traces.processors[1]: a second tail_sampling";
+    let head = "f.yaml:6:79: service.pipelines.traces.processors[1]: a second tail_sampling";
     assert!(heads(&errors).len() == 1 && errors.starts_with(head), "{errors}");
     assert!(errors.contains("as an `and` policy"), "{errors}");
 }
