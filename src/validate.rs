@@ -11,7 +11,9 @@ use crate::process::{self, EXIT_CONFIG, Failure};
 
 /// Reads it as each tier it is for.
 pub fn run(source: &cli::Config) -> Result<ExitCode, Failure> {
-    let name = source.config.join(" + ");
+    // A text that is given itself may have secrets in it.
+    let shown = |name: &String| if name.starts_with("yaml:") { "yaml:" } else { name }.to_owned();
+    let name = source.config.iter().map(shown).collect::<Vec<_>>().join(" + ");
     let input = source.input()?;
     let overview = input.clone();
     let document = Document::read(&overview);

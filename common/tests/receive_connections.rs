@@ -233,6 +233,7 @@ async fn a_unix_socket_takes_spans_and_replaces_an_abandoned_one() {
     // One that is in use is not.
     let taken = tailgate_common::net::Door::bind(&settings.endpoint).await.unwrap_err();
     assert_eq!(taken.source.kind(), std::io::ErrorKind::AddrInUse);
+    assert!(taken.to_string().contains("an address of its own"), "{taken}");
     drop((sender, connection));
     rig.handle.shutdown(Duration::from_secs(5)).await;
     assert!(!path.exists());

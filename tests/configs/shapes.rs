@@ -64,6 +64,18 @@ fn is_number(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit())
 }
 
+/// What is given as text is not shown beyond the line that is wrong, and there without secrets.
+#[test]
+fn secrets_in_a_text_are_not_shown() {
+    let text = "--config=yaml:{exporters: {otlp: {endpoint: 'user:hush@h:1'}}, receivers: {otlp: \
+                {protocols: {grpc: }}}, service: {pipelines: {traces: {receivers: [otlp], \
+                exporters: [otlp]}}}}";
+    let said = validate(std::path::Path::new("."), &[text]);
+    assert_eq!(said.code, Some(78));
+    assert!(said.text.contains("yaml:: 1 error"), "{}", said.text);
+    assert!(!said.text.contains("hush"), "{}", said.text);
+}
+
 /// A pipe can be read once only.
 #[test]
 fn what_comes_through_a_pipe_is_read_once() {

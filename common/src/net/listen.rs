@@ -15,12 +15,23 @@ pub struct Listener {
 
 /// An endpoint could not be listened on.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot listen on {endpoint}: {source}")]
+#[error("cannot listen on {endpoint}{}", remedy(source))]
 pub struct BindError {
     /// The endpoint as configured.
     pub endpoint: String,
     /// What the system said.
     pub source: io::Error,
+}
+
+fn remedy(source: &io::Error) -> &'static str {
+    match source.kind() {
+        io::ErrorKind::AddrInUse => {
+            " (give each endpoint of the configuration, service.telemetry.metrics too, an address \
+             of its own, and end what else has it)"
+        }
+        io::ErrorKind::AddrNotAvailable => " (no interface of this machine has the address)",
+        _ => "",
+    }
 }
 
 /// Below every load balancer's idle timeout (AWS NLB: 350 s), so that a dead peer is noticed.

@@ -24,7 +24,7 @@ use crate::net::{self, Listener};
 
 /// A port that could not be had.
 #[derive(Debug, Error)]
-#[error("{what}: {source}")]
+#[error("{what}")]
 pub struct BindError {
     /// Which server.
     pub what: &'static str,
