@@ -14,6 +14,7 @@ Needs python3, cargo, and go (to build the collector once, into target/peer).
 """
 
 import argparse
+import http.server
 import json
 import os
 import platform
@@ -23,6 +24,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import urllib.request
 from pathlib import Path
@@ -251,6 +253,68 @@ def measure_both_tiers(bench, per_request):
             }
 
 
+class XRay(http.server.ThreadingHTTPServer):
+    """Takes all documents and counts them; its CPU is this program's."""
+
+    daemon_threads = True
+
+    def __init__(self):
+        self.documents, self.calls, self.lock = 0, 0, threading.Lock()
+        super().__init__(("127.0.0.1", SINK), XRayCall)
+
+    def __enter__(self):
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+        return self
+
+    def __exit__(self, *_):
+        self.shutdown()
+        self.server_close()
+
+
+class XRayCall(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    # The answer in one packet: Nagle would hold its second part back.
+    wbufsize = -1
+
+    def do_POST(self):
+        body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+        with self.server.lock:
+            self.server.documents += len(body["TraceSegmentDocuments"])
+            self.server.calls += 1
+        answer = b'{"UnprocessedTraceSegments":[]}'
+        self.send_response(200)
+        self.send_header("content-type", "application/json")
+        self.send_header("content-length", str(len(answer)))
+        self.end_headers()
+        self.wfile.write(answer)
+        self.wfile.flush()
+
+    def log_message(self, *_):
+        pass
+
+
+def measure_xray(bench, name, per_request):
+    """From OTLP to documents that X-Ray has answered for; nothing is sampled."""
+    key = {"AWS_ACCESS_KEY_ID": "id", "AWS_SECRET_ACCESS_KEY": "key"}
+    config = BENCHES / "peer/xray.yaml"
+    with XRay() as xray, bench.sampler(name, config=config, **key) as sampler:
+        bench.load(BACKENDS[0], per_request, spans=bench.spans // 10)
+        sampler.until_idle()
+        before, documents, calls = sampler.cpu(), xray.documents, xray.calls
+        report = bench.load(BACKENDS[0], per_request)
+        sampler.until_idle()
+        documents, calls = xray.documents - documents, xray.calls - calls
+        if documents < report["acked"]:
+            print(f"{name}: {documents} documents of {report['acked']} spans", file=sys.stderr)
+        return {
+            f"OTLP to X-Ray, CPU per span (us), {per_request}": micros(
+                sampler.cpu() - before, report["acked"]
+            ),
+            f"OTLP to X-Ray, documents a call, {per_request}": documents / calls,
+            f"OTLP to X-Ray, RSS at the end (MiB), {per_request}": sampler.rss() / 2**20,
+        }
+
+
 def internal_configs(directory):
     """The peer's files with a `tailgate:` section behind them."""
     ports = [4319, 4320]
@@ -295,7 +359,7 @@ def measure_memory(bench, name, steps=6):
 def ours_per_theirs(key, theirs, ours):
     if not theirs or not ours:
         return ""
-    more_is_better = "a second" in key
+    more_is_better = "a second" in key or "a call" in key
     factor = ours / theirs if more_is_better else theirs / ours
     return f"{factor:.1f}x {'more' if more_is_better else 'less'}"
 
@@ -337,7 +401,7 @@ def main():
     parser.add_argument("--spans", type=int, default=480_000, help="of each measured load")
     parser.add_argument("--rounds", type=int, default=3, help="the median of these is shown")
     parser.add_argument("--only", nargs="+", default=["collector", "tailgate"])
-    parser.add_argument("--skip", nargs="+", default=[], help="sampler, lb, tiers, memory")
+    parser.add_argument("--skip", nargs="+", default=[], help="sampler, lb, tiers, memory, xray")
     parser.add_argument("--requests", nargs="+", type=int, default=[60, 600])
     args = parser.parse_args()
     bench = Bench(args)
@@ -347,6 +411,7 @@ def main():
         "lb": lambda name, r: measure_load_balancer(bench, name, r),
         "tiers": lambda name, r: measure_both_tiers(bench, r) if name == "tailgate" else {},
         "memory": lambda name, r: measure_memory(bench, name) if r == args.requests[0] else {},
+        "xray": lambda name, r: measure_xray(bench, name, r),
     }
     for number in range(args.rounds):
         for part, measure in parts.items():
