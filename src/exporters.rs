@@ -7,7 +7,7 @@ use tailgate_common::clock::Clock;
 use tailgate_common::config::{Authenticator, Named, Queue};
 use tailgate_sampler::config::{AwsXray, Exporter};
 use tailgate_sampler::export::xray::{
-    SdkClient, SendSettings, XrayExporter, XraySettings, XrayWatch,
+    OriginSettings, SdkClient, SendSettings, XrayExporter, XraySettings, XrayWatch, report,
 };
 use tailgate_sampler::export::{
     Builder, DebugExporter, Exports, FileExporter, FileSettings, NopExporter, OtlpExporter,
@@ -33,7 +33,7 @@ pub async fn start(
     clock: &Arc<dyn Clock>,
 ) -> anyhow::Result<Started> {
     let mut builder = Builder::new();
-    let mut xray = Vec::new();
+    let (mut xray, mut reporting) = (Vec::new(), Vec::new());
     for Named { id, config } in exporters {
         let name = id.to_string();
         let context = || format!("exporter {name}");
@@ -42,6 +42,9 @@ pub async fn start(
         builder = match config {
             Exporter::AwsXray(aws) => {
                 let client = SdkClient::new(&xray_settings(aws)).await.with_context(context)?;
+                if aws.telemetry.enabled {
+                    reporting.push((name.clone(), &**aws, client.clone()));
+                }
                 let send = SendSettings::new(aws.num_workers, aws.max_retries, &aws.retry);
                 let options = xray_options(aws);
                 let exporter = XrayExporter::new(&name, client, options, &send, clock.clone());
@@ -80,6 +83,12 @@ pub async fn start(
             Exporter::Nop => builder.add(&name, NopExporter, plain, Retry::default()),
         };
     }
+    for (name, aws, client) in reporting {
+        let counts = |other: &String| *other == name || aws.telemetry.contributors.contains(other);
+        let watches = xray.iter().filter(|(other, _)| counts(other));
+        let watches = watches.map(|(_, watch)| watch.clone()).collect();
+        builder = builder.beside(report(client, watches, xray_origin(aws), clock.clone()));
+    }
     Ok(Started { exports: builder.start(clock.clone()), xray })
 }
 
@@ -94,6 +103,17 @@ fn xray_settings(aws: &AwsXray) -> XraySettings {
         request_timeout: aws.request_timeout,
         no_verify_ssl: aws.no_verify_ssl,
         proxy_address: given(&aws.proxy_address),
+    }
+}
+
+fn xray_origin(aws: &AwsXray) -> OriginSettings {
+    let telemetry = &aws.telemetry;
+    let own = &telemetry.resource_arn;
+    OriginSettings {
+        include_metadata: telemetry.include_metadata,
+        hostname: telemetry.hostname.clone(),
+        instance_id: telemetry.instance_id.clone(),
+        resource_arn: if own.is_empty() { &aws.resource_arn } else { own }.clone(),
     }
 }
 

@@ -84,6 +84,24 @@ pub(super) fn note_queues(document: &Document<'_>, exporters: &[Named<Exporter>]
     }
 }
 
+/// Contributors can be receivers in the collector; here only exporters count.
+pub(super) fn note_contributors(document: &Document<'_>, exporters: &[Named<Exporter>]) {
+    let counts = |name: &String| {
+        let found = exporters.iter().find(|Named { id, .. }| id.to_string() == *name);
+        found.is_some_and(|found| matches!(found.config, Exporter::AwsXray(_)))
+    };
+    for Named { id, config } in exporters {
+        let Exporter::AwsXray(xray) = config else { continue };
+        if !xray.telemetry.contributors.iter().all(counts) {
+            let path = format!("exporters.{id}.telemetry.contributors");
+            document.diag().note(path, NO_CONTRIBUTOR);
+        }
+    }
+}
+
+const NO_CONTRIBUTOR: &str =
+    "names what is no awsxray exporter of a pipeline: that has nothing to count";
+
 const BLOCKS: &str = "accepted, has no effect without tail_sampling: a full queue refuses new spans, with the advice \
     to send them again, whether this is set or not";
 

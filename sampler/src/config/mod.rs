@@ -61,6 +61,7 @@ impl SamplerConfig {
         }
         let tail_sampling = (!samplers.is_empty()).then(|| samplers.swap_remove(0));
         let exporters = in_order(exporters, &pipeline.exporters);
+        exporters::note_contributors(document, &exporters);
         if tail_sampling.is_none() {
             let text = "no tail_sampling: every trace is kept; a first tier has load_balancing as its exporter";
             document.diag().note("service.pipelines.traces", text);

@@ -57,9 +57,9 @@ pub struct AwsXray {
 pub struct XrayTelemetry {
     /// Whether records are sent; default false.
     pub enabled: bool,
-    /// Whether metadata are looked up for them; default false.
+    /// Whether they say who sends them; default false.
     pub include_metadata: bool,
-    /// Names of components that count.
+    /// Names of other `awsxray` exporters whose counts are added.
     pub contributors: Vec<String>,
     /// Host name to report.
     pub hostname: String,
@@ -139,12 +139,8 @@ fn is_url(text: &str) -> bool {
 
 impl XrayTelemetry {
     fn read(r: &Reader<'_>) -> Self {
-        let enabled = r.bool_or("enabled", false);
-        if enabled {
-            r.note("enabled", "accepted, has no effect yet: no telemetry records are sent");
-        }
         Self {
-            enabled,
+            enabled: r.bool_or("enabled", false),
             include_metadata: r.bool_or("include_metadata", false),
             contributors: r.strings("contributors"),
             hostname: r.string_or("hostname", ""),

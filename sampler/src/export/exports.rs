@@ -1,5 +1,7 @@
 //! The exporters of a pipeline, as the sampler sees them: offer, counts, drain.
 
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,6 +23,7 @@ pub struct Builder {
     queues: Vec<QueueLimits>,
     lanes: Vec<LaneSpec>,
     starts: Vec<Start>,
+    beside: Vec<Beside>,
 }
 
 /// The running exporters. Dropping it stops them and loses what they hold: [`Exports::drain`]
@@ -76,6 +79,7 @@ struct LaneSpec {
 }
 
 type Start = Box<dyn FnOnce(Arc<Shared>, usize) -> JoinHandle<()> + Send>;
+type Beside = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 // === impl Builder ===
 
@@ -103,6 +107,12 @@ impl Builder {
         self
     }
 
+    /// Adds what runs as long as the exporters do.
+    pub fn beside(mut self, task: impl Future<Output = ()> + Send + 'static) -> Self {
+        self.beside.push(Box::pin(task));
+        self
+    }
+
     /// Starts them all. Must be called in a tokio runtime.
     pub fn start(self, clock: Arc<dyn Clock>) -> Exports {
         let lane = |spec: LaneSpec| LaneState {
@@ -121,7 +131,12 @@ impl Builder {
             settled: Notify::new(),
         });
         let starts = self.starts.into_iter().enumerate();
-        let tasks = starts.map(|(index, start)| start(shared.clone(), index)).collect();
+        let lanes = starts.map(|(index, start)| start(shared.clone(), index));
+        let beside = self.beside.into_iter().map(|task| {
+            let abort = shared.abort.clone();
+            tokio::spawn(async move { abort.run_until_cancelled_owned(task).await.unwrap_or(()) })
+        });
+        let tasks = lanes.chain(beside).collect();
         Exports { shared, tasks: Mutex::new(tasks) }
     }
 }

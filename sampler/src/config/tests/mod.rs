@@ -299,7 +299,8 @@ fn exporters() {
         "{indexed_attributes: one, aws_log_groups: [g], max_retries: 5, \
          semantic_conventions: stable, skip_timestamp_validation: false, \
          decision_annotations: [policy], \
-         telemetry: {enabled: true}, sending_queue: {queue_size: 9}}",
+         telemetry: {enabled: true, contributors: [awsxray, zipkin]}, \
+         sending_queue: {queue_size: 9}}",
     )
     .unwrap_or_else(|e| panic!("{e}"));
     let Exporter::AwsXray(xray) = exporter else { panic!("no awsxray") };
@@ -310,8 +311,8 @@ fn exporters() {
     assert_eq!((xray.queue.size, xray.max_retries), (Some(9), 5));
     assert_eq!(
         notes,
-        ["exporters.awsxray.telemetry.enabled: accepted, has no effect yet: no telemetry \
-             records are sent",]
+        ["exporters.awsxray.telemetry.contributors: names what is no awsxray exporter of a \
+             pipeline: that has nothing to count"]
     );
 }
 

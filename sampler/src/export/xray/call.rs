@@ -37,6 +37,8 @@ pub enum Answer {
     Failed {
         /// Whose fault it is.
         cause: Cause,
+        /// How it failed.
+        error: CallError,
         /// It asked for this much patience.
         retry_after: Option<Duration>,
         /// What went wrong.
@@ -52,6 +54,21 @@ pub enum Cause {
     /// There are no credentials, or they are not accepted (any more).
     Credentials,
     /// Not reached, no answer, a failure of the service.
+    Other,
+}
+
+/// How a call failed, as telemetry records count it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CallError {
+    /// Answered with this.
+    Http4xx,
+    /// Answered with this.
+    Http5xx,
+    /// Nobody listens there.
+    ConnectionRefused,
+    /// No answer in time.
+    Timeout,
+    /// Anything else.
     Other,
 }
 
@@ -157,6 +174,13 @@ impl Document {
         let id = &self.text[at..];
         id.split('"').next()
     }
+}
+
+// === impl CallError ===
+
+impl CallError {
+    /// How many there are.
+    pub const COUNT: usize = Self::Other as usize + 1;
 }
 
 // === impl Unprocessed ===

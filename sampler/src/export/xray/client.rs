@@ -1,16 +1,23 @@
 //! The AWS SDK's client, with its retries switched off: ours are per document.
 
+use std::error::Error;
+use std::io;
+use std::iter::successors;
 use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use aws_config::imds;
+use aws_config::provider_config::ProviderConfig;
 use aws_sdk_xray::Client;
 use aws_sdk_xray::config::{SharedCredentialsProvider, SharedHttpClient};
 use aws_sdk_xray::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
 use aws_sdk_xray::operation::put_trace_segments::PutTraceSegmentsError;
+use aws_sdk_xray::types::TelemetryRecord;
 
-use super::call::{Answer, Cause, Unprocessed, is_credentials, is_throttle};
+use super::call::{Answer, CallError, Cause, Unprocessed, is_credentials, is_throttle};
 use super::connect::{self, http_client};
+use super::telemetry::{Origin, RecordClient};
 use super::{XrayClient, XraySettings};
 use crate::export::ExportError;
 
@@ -34,7 +41,7 @@ struct Inner {
 }
 
 /// The text of an error and all its causes, as one line.
-fn explain<E: std::error::Error>(error: &E) -> String {
+fn explain<E: Error>(error: &E) -> String {
     DisplayErrorContext(error).to_string()
 }
 
@@ -43,7 +50,8 @@ fn failed(error: &SdkError<PutTraceSegmentsError>) -> Answer {
         // What never got to the network lacked credentials.
         let unsent = matches!(error, SdkError::DispatchFailure(failure) if failure.is_other());
         let cause = if unsent { Cause::Credentials } else { Cause::Other };
-        return Answer::Failed { cause, retry_after: None, message: explain(error) };
+        let (error, message) = (unanswered(error), explain(error));
+        return Answer::Failed { cause, error, retry_after: None, message };
     };
     let status = error.raw_response().map_or(0, |response| response.status().as_u16());
     let code = service.code().unwrap_or_default();
@@ -62,7 +70,24 @@ fn failed(error: &SdkError<PutTraceSegmentsError>) -> Answer {
         () if is_credentials(code) => Cause::Credentials,
         () => Cause::Other,
     };
-    Answer::Failed { cause, retry_after, message }
+    let error = match status {
+        400..500 => CallError::Http4xx,
+        500..600 => CallError::Http5xx,
+        _ => CallError::Other,
+    };
+    Answer::Failed { cause, error, retry_after, message }
+}
+
+/// How a call failed that X-Ray did not answer, or not as itself.
+fn unanswered(error: &SdkError<PutTraceSegmentsError>) -> CallError {
+    let causes = || successors(Some(error as &dyn Error), |error| (*error).source());
+    let refused = |error: &io::Error| error.kind() == io::ErrorKind::ConnectionRefused;
+    match error {
+        SdkError::TimeoutError(_) => CallError::Timeout,
+        SdkError::DispatchFailure(failure) if failure.is_timeout() => CallError::Timeout,
+        _ if causes().filter_map(|e| e.downcast_ref()).any(refused) => CallError::ConnectionRefused,
+        _ => CallError::Other,
+    }
 }
 
 // === impl SdkClient ===
@@ -88,6 +113,13 @@ impl SdkClient {
             renewing: tokio::sync::Mutex::new(()),
         };
         Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// The metadata of the instance, unless they are to be left alone.
+    pub(super) fn instance(&self) -> Option<imds::Client> {
+        let config = ProviderConfig::default().with_http_client(self.inner.http.clone());
+        let asked = !self.inner.settings.local_mode;
+        asked.then(|| imds::Client::builder().configure(&config).build())
     }
 
     /// Looks for credentials anew, unless somebody has since `used` was made.
@@ -126,5 +158,22 @@ impl XrayClient for SdkClient {
             message: u.message.unwrap_or_default(),
         };
         Answer::Taken { unprocessed: unprocessed.into_iter().map(convert).collect() }
+    }
+}
+
+impl RecordClient for SdkClient {
+    async fn put_records(
+        &self,
+        origin: &Origin,
+        records: Vec<TelemetryRecord>,
+    ) -> Result<(), String> {
+        let client = self.inner.current.load_full();
+        let call = client
+            .put_telemetry_records()
+            .set_telemetry_records(Some(records))
+            .hostname(&origin.hostname)
+            .ec2_instance_id(&origin.instance_id)
+            .resource_arn(&origin.resource_arn);
+        call.send().await.map(drop).map_err(|error| explain(&error))
     }
 }

@@ -13,6 +13,7 @@ mod job;
 mod pace;
 mod settings;
 mod stats;
+mod telemetry;
 mod unverified;
 
 use std::future::Future;
@@ -30,14 +31,15 @@ use super::{Attempt, Exporter};
 use crate::core::outbox::{Batch, BatchLimits, Reason};
 
 pub use call::{
-    Answer, Cause, Document, MAX_CALL_BYTES, MAX_CALL_DOCUMENTS, Unprocessed, code_labels,
-    lost_reasons,
+    Answer, CallError, Cause, Document, MAX_CALL_BYTES, MAX_CALL_DOCUMENTS, Unprocessed,
+    code_labels, lost_reasons,
 };
 pub use client::SdkClient;
 pub use job::XrayJob;
 pub use pace::{PaceFigures, PaceSettings};
 pub use settings::{DEFAULT_TIMEOUT, SendSettings, XraySettings};
 pub use stats::{XrayFigures, XrayWatch};
+pub use telemetry::{OriginSettings, report};
 
 /// What the exporter needs of a client: one call.
 pub trait XrayClient: Send + Sync + 'static {
@@ -119,6 +121,7 @@ impl<C: XrayClient> XrayExporter<C> {
             }
             Answer::Refused { message } => {
                 stats.call(documents, CallEnd::Refused);
+                stats.error(CallError::Http4xx);
                 slot.end(Outcome::Accepted(0));
                 let lost = job.refused(Reason("xray_invalid_request"));
                 stats.documents(0, documents - usize::from(lost), lost.into());
@@ -126,7 +129,8 @@ impl<C: XrayClient> XrayExporter<C> {
                     tracing::error!(exporter = %self.name, %message, "document refused");
                 }
             }
-            Answer::Failed { cause, retry_after, message } => {
+            Answer::Failed { cause, error, retry_after, message } => {
+                stats.error(error);
                 let failures = job.failed();
                 stats.documents(0, documents, 0);
                 let throttled = cause == Cause::Throttled;

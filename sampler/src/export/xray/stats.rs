@@ -8,7 +8,7 @@ use parking_lot::Mutex;
 use tailgate_common::telemetry::{Distribution, Reading, defs};
 use tailgate_xray::{Change, Changes};
 
-use super::call::Unprocessed;
+use super::call::{CallError, Unprocessed};
 use super::gate::Gate;
 use super::pace::PaceFigures;
 
@@ -31,6 +31,7 @@ pub(super) enum CallEnd {
 /// The counters.
 pub(super) struct XrayStats {
     calls: [AtomicU64; 4],
+    errors: [AtomicU64; CallError::COUNT],
     accepted: AtomicU64,
     retried: AtomicU64,
     lost: AtomicU64,
@@ -50,6 +51,8 @@ pub struct XrayFigures {
     pub refused: u64,
     /// Calls that failed otherwise.
     pub failed: u64,
+    /// How those failed that X-Ray did not take, in the order of [`CallError`].
+    pub errors: [u64; CallError::COUNT],
     /// Documents accepted.
     pub accepted: u64,
     /// Documents not accepted this time, to be sent again.
@@ -79,6 +82,7 @@ impl XrayWatch {
             throttled,
             refused,
             failed,
+            errors: stats.errors.each_ref().map(load),
             accepted: load(&stats.accepted),
             retried: load(&stats.retried),
             lost: load(&stats.lost),
@@ -105,6 +109,7 @@ impl Default for XrayStats {
     fn default() -> Self {
         Self {
             calls: Default::default(),
+            errors: Default::default(),
             accepted: AtomicU64::default(),
             retried: AtomicU64::default(),
             lost: AtomicU64::default(),
@@ -119,6 +124,10 @@ impl XrayStats {
     pub(super) fn call(&self, documents: usize, end: CallEnd) {
         self.calls[end as usize].fetch_add(1, Ordering::Relaxed);
         self.fill.record(documents as f64);
+    }
+
+    pub(super) fn error(&self, error: CallError) {
+        self.errors[error as usize].fetch_add(1, Ordering::Relaxed);
     }
 
     pub(super) fn documents(&self, accepted: usize, retried: usize, lost: usize) {

@@ -1,5 +1,6 @@
 #![allow(clippy::unwrap_used)]
 
+mod records;
 mod server;
 
 use std::time::{Duration, Instant};

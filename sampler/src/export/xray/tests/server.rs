@@ -57,6 +57,7 @@ struct State {
     calls: Vec<Vec<Seen>>,
     poison: HashMap<String, &'static str>,
     last_target: String,
+    records: Vec<Value>,
 }
 
 /// Status, error type, body; or a reset.
@@ -99,6 +100,11 @@ impl XrayServer {
         self.state.lock().last_target.clone()
     }
 
+    /// Calls with telemetry records.
+    pub(super) fn records(&self) -> Vec<Value> {
+        self.state.lock().records.clone()
+    }
+
     /// This span is never taken. `refuse` refuses its whole call, `nameless` says nothing of its
     /// id.
     pub(super) fn poison(&self, kept: &Kept, span: usize, code: &'static str) {
@@ -114,23 +120,12 @@ async fn connection(stream: TcpStream, state: Arc<Mutex<State>>) -> Option<()> {
     loop {
         let (target, body) = request(&mut stream).await?;
         let body: Value = serde_json::from_slice(&body).unwrap();
-        let texts = body["TraceSegmentDocuments"].as_array().unwrap();
-        let seen = |text: &Value| {
-            let document: Value = serde_json::from_str(text.as_str().unwrap()).unwrap();
-            let field = |key: &str| document[key].as_str().unwrap().to_owned();
-            Seen { id: field("id"), trace: field("trace_id") }
+        let (fault, answer) = if target == "/telemetryrecords" {
+            state.lock().records.push(body);
+            (None, Some((200, "", json!({}))))
+        } else {
+            segments(target, &body, &state).await
         };
-        let call: Vec<_> = texts.iter().map(seen).collect();
-        let fault = {
-            let mut state = state.lock();
-            state.last_target = target;
-            state.calls.push(call.clone());
-            state.faults.pop_front()
-        };
-        if let Some(Fault::Slow(time)) = fault {
-            tokio::time::sleep(time).await;
-        }
-        let answer = state.lock().answer(&call, fault);
         let Some((status, kind, body)) = answer else {
             stream.get_ref().set_zero_linger().ok()?;
             return None;
@@ -147,6 +142,27 @@ async fn connection(stream: TcpStream, state: Arc<Mutex<State>>) -> Option<()> {
         );
         stream.write_all(head.as_bytes()).await.ok()?;
     }
+}
+
+async fn segments(target: String, body: &Value, state: &Mutex<State>) -> (Option<Fault>, Answer) {
+    let texts = body["TraceSegmentDocuments"].as_array().unwrap();
+    let seen = |text: &Value| {
+        let document: Value = serde_json::from_str(text.as_str().unwrap()).unwrap();
+        let field = |key: &str| document[key].as_str().unwrap().to_owned();
+        Seen { id: field("id"), trace: field("trace_id") }
+    };
+    let call: Vec<_> = texts.iter().map(seen).collect();
+    let fault = {
+        let mut state = state.lock();
+        state.last_target = target;
+        state.calls.push(call.clone());
+        state.faults.pop_front()
+    };
+    if let Some(Fault::Slow(time)) = fault {
+        tokio::time::sleep(time).await;
+    }
+    let answer = state.lock().answer(&call, fault);
+    (fault, answer)
 }
 
 async fn request(stream: &mut BufReader<TcpStream>) -> Option<(String, Vec<u8>)> {
