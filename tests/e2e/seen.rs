@@ -147,8 +147,13 @@ async fn health_is_about_the_life_cycle() {
         (&json!("Server not available"), &json!(["starting"]))
     );
 
-    // Opening it waits for the reader, so not on this thread; it is read more than once.
-    std::thread::spawn(move || while std::fs::write(&secret, "between-us").is_ok() {});
+    // Opening it waits for the reader, so not on this thread; it is read more than once, and a reader that goes
+    // away in between is an error of that one write.
+    std::thread::spawn(move || {
+        while secret.exists() {
+            let _ = std::fs::write(&secret, "between-us");
+        }
+    });
     node.ready().await;
     let (_, body) = health(&node).await;
     assert_eq!((&body["status"], &body["reasons"]), (&json!("Server available"), &json!([])));
@@ -295,7 +300,11 @@ async fn when_the_backend_stalls_the_door_closes_and_nothing_acked_is_lost() {
     fleet.stop().await;
 }
 
-/// The settings of an exporter that waits for its backend longer than the test takes.
+/// The settings of an exporter that waits for its backend longer than the test takes, and gives up nothing meanwhile.
 fn patient(sink: &Sink) -> String {
-    format!("{{endpoint: \"{}\", timeout: 120s, tls: {{insecure: true}}}}", sink.addr())
+    format!(
+        "{{endpoint: \"{}\", timeout: 120s, tls: {{insecure: true}}, \
+         sending_queue: {{block_on_overflow: true}}}}",
+        sink.addr()
+    )
 }
