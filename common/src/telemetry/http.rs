@@ -24,12 +24,12 @@ use crate::net::{self, Listener};
 
 /// A port that could not be had.
 #[derive(Debug, Error)]
-#[error("{what}")]
+#[error("{what}: {cause}: {}", cause.source)]
 pub struct BindError {
     /// Which server.
     pub what: &'static str,
     /// Where it should have been, and what the system said.
-    pub source: net::BindError,
+    pub cause: net::BindError,
 }
 
 /// A running server.
@@ -128,7 +128,7 @@ impl Server {
         stop: CancellationToken,
         handler: impl Fn(&Request<Incoming>) -> Page + Send + Sync + 'static,
     ) -> Result<Self, BindError> {
-        let fail = |source| BindError { what, source };
+        let fail = |cause| BindError { what, cause };
         let listener = Listener::bind(address).await.map_err(fail)?;
         let address = listener.local_addr();
         let task = tokio::spawn(accept(listener, tls, Arc::new(handler), stop));

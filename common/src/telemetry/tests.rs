@@ -222,7 +222,7 @@ async fn a_taken_port_is_named() {
     let address = first.local_addr().to_string();
     let error =
         serve_metrics(metrics(), form(), &address, stop.clone()).await.unwrap_err().to_string();
-    for part in ["metrics", &address, "an address of its own"] {
+    for part in ["metrics", &address, "an address of its own", "in use"] {
         assert!(error.contains(part), "{error}");
     }
     stop.cancel();
