@@ -102,7 +102,7 @@ impl Message {
     }
 
     /// Checks one field of this message.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn check_field(&self, field: &Field<'_>, depth: usize) -> Result<(), Malformed> {
         let kind = self.fields.get(field.number as usize).copied().unwrap_or(Unknown);
         match (kind, field.value) {
