@@ -7,6 +7,7 @@ mod receive;
 mod sampler;
 mod xray;
 
+use std::fmt::Debug;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -169,9 +170,8 @@ impl Observed {
         shown: &Shown,
         node: &Node,
     ) -> anyhow::Result<()> {
-        let mut pages = debug::sampler_pages(&config.shared, node);
-        debug::add_common(&mut pages, config, shown, self.logged.clone());
-        self.debug(&config.shared, pages).await
+        let pages = debug::sampler_pages(&config.shared, node);
+        self.debug(&config.shared, config, shown, pages).await
     }
 
     /// Serves the debug pages of a load balancer.
@@ -181,13 +181,19 @@ impl Observed {
         shown: &Shown,
         balancer: &Arc<LoadBalancer>,
     ) -> anyhow::Result<()> {
-        let mut pages = debug::load_balancer_pages(balancer);
-        debug::add_common(&mut pages, config, shown, self.logged.clone());
-        self.debug(&config.shared, pages).await
+        let pages = debug::load_balancer_pages(balancer);
+        self.debug(&config.shared, config, shown, pages).await
     }
 
-    async fn debug(&self, shared: &Shared, pages: DebugPages) -> anyhow::Result<()> {
+    async fn debug(
+        &self,
+        shared: &Shared,
+        config: &impl Debug,
+        shown: &Shown,
+        mut pages: DebugPages,
+    ) -> anyhow::Result<()> {
         let Some(admin) = &shared.tailgate.admin else { return Ok(()) };
+        debug::add_common(&mut pages, config, shown, self.logged.clone());
         match serve_debug(pages, &admin.endpoint, self.stop.clone()).await {
             Ok(server) => self.servers.lock().push(server),
             Err(error) if admin.required => return Err(error.into()),

@@ -7,13 +7,13 @@ use std::time::Duration;
 
 use tailgate_common::clock::Nanos;
 use tailgate_common::limit::ByteBudget;
-use tailgate_policy::{Options, PolicyConfig, Program, Rule, Value};
+use tailgate_policy::{Options, PolicyConfig, Program, Rule};
 use tailgate_proto::Limits;
 use tailgate_sampler::core::buffer::{Buffer, SHARDS, totals};
 use tailgate_sampler::core::counts::TRANSITIONS;
 use tailgate_sampler::core::deputy::Offer;
-use tailgate_sampler::core::outbox::{Batch, BatchLimits, Kept, Loss, Outbox, QueueLimits, Reason};
-use tailgate_sampler::core::shard::{Arrived, Outlet, Role, Settings};
+use tailgate_sampler::core::outbox::{Batch, BatchLimits, Loss, Outbox, QueueLimits, Reason};
+use tailgate_sampler::core::shard::{Arrived, Role, Settings};
 use tailgate_sampler::core::watch::{Verdict, Watch};
 
 use crate::faults::Faults;
@@ -21,11 +21,9 @@ use crate::random::Random;
 use crate::spans::{Key, keys};
 use crate::world::EJECT_AFTER;
 
-pub struct Out(RefCell<Outbox>);
-
 pub struct Node {
     pub buffer: Buffer,
-    pub out: Out,
+    pub out: RefCell<Outbox>,
     /// Cut off from everybody else.
     pub silent: bool,
     /// The others, by number; what this one thinks of them.
@@ -52,24 +50,6 @@ pub fn program() -> Arc<Program> {
     Arc::new(Program::compile(&policies, Options::default()).unwrap())
 }
 
-impl Outlet for Out {
-    fn has_room(&self) -> bool {
-        self.0.borrow().has_room()
-    }
-
-    fn offer(&self, now: Nanos, kept: Kept) -> Result<(), Kept> {
-        self.0.borrow_mut().offer(kept, now)
-    }
-
-    fn sheds(&self) -> bool {
-        self.0.borrow().sheds()
-    }
-
-    fn shed(&self, value: Value) -> u64 {
-        self.0.borrow_mut().shed(value)
-    }
-}
-
 impl Node {
     pub fn new(number: usize, nodes: usize, faults: &Faults, program: &Arc<Program>) -> Self {
         let settings = Settings {
@@ -92,7 +72,7 @@ impl Node {
             |other| (other != number).then(|| (Watch::new(Nanos::ZERO, EJECT_AFTER), Nanos::ZERO));
         Self {
             buffer: Buffer::new(&settings, program, &budget),
-            out: Out(RefCell::new(outbox)),
+            out: RefCell::new(outbox),
             silent: false,
             watches: (0..nodes).map(watch).collect(),
             exported: BTreeMap::new(),
@@ -151,12 +131,12 @@ impl Node {
     }
 
     pub fn next_batch(&self, now: Nanos) -> Option<Batch> {
-        self.out.0.borrow_mut().take(0, now, &BATCH)
+        self.out.borrow_mut().take(0, now, &BATCH)
     }
 
     /// The backend's answer to a batch.
     pub fn settle(&mut self, now: Nanos, batch: Batch, random: &mut Random, faults: &Faults) {
-        let mut outbox = self.out.0.borrow_mut();
+        let mut outbox = self.out.borrow_mut();
         if faults.backend_fails && random.percent(30) {
             return outbox.retry(batch, now + Duration::from_millis(random.below(300)));
         }
@@ -179,7 +159,7 @@ impl Node {
         let shards = self.buffer.lock_all();
         let (counts, held) = totals(&shards);
         assert_eq!(counts.incoming(), counts.outgoing() + held, "shards: {counts:?}");
-        let outbox = self.out.0.borrow().counts();
+        let outbox = self.out.borrow().counts();
         let lost: u64 = outbox.lost.values().sum();
         assert_eq!(
             counts.passed_on,
@@ -199,7 +179,7 @@ impl Node {
 
     /// Some of what was kept was given up, for lack of memory.
     pub fn gave_up(&self) -> bool {
-        let outbox = self.out.0.borrow().counts();
+        let outbox = self.out.borrow().counts();
         self.counts().lost_queue_full > 0 || outbox.lost.contains_key(&Reason::QUEUE_FULL)
     }
 

@@ -30,9 +30,6 @@ pub struct Latch {
 /// Asked each time that health is: why the component is degraded, if it is.
 type Probe = Box<dyn Fn() -> Option<String> + Send + Sync>;
 
-/// The running server.
-pub type HealthServer = Server;
-
 struct Inner {
     up: Arc<OnceLock<(Instant, SystemTime)>>,
     stopping: AtomicBool,
@@ -67,7 +64,7 @@ pub async fn serve_health(
     path: &str,
     tls: Option<ServerTls>,
     stop: CancellationToken,
-) -> Result<HealthServer, BindError> {
+) -> Result<Server, BindError> {
     let path = path.to_owned();
     Server::start("health_check", address, tls, stop, move |request| {
         if path != "/" && request.uri().path() != path {

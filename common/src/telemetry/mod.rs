@@ -20,7 +20,7 @@ pub use self::admin::{DebugPages, serve_debug};
 pub use self::distribution::{Distribution, Reading};
 pub use self::form::{COLLECTOR, Form, Naming, PROMETHEUS, label_name};
 pub use self::guards::{watch_files, watch_refused};
-pub use self::health::{Health, HealthServer, Latch, rfc3339, serve_health};
+pub use self::health::{Health, Latch, rfc3339, serve_health};
 pub use self::http::{BindError, Server};
 pub use self::logs::{LogError, Logged, RecentEvent, init_logs, watch_logs};
 pub use self::metrics::{Counter, DistributionSeries, Gauge, Metrics, serve_metrics};

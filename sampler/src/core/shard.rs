@@ -3,6 +3,7 @@
 //! Sans-IO: time and the way out come in as arguments. What a shard is made of is here; [`super::arrive`],
 //! [`super::decide`] and [`super::deputy`] hold the life of a trace.
 
+use std::cell::RefCell;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,7 +19,7 @@ use super::cache::DecisionCache;
 use super::counts::{Ages, Counts};
 use super::deputy::Held;
 use super::log::{Log, RecordRef};
-use super::outbox::Kept;
+use super::outbox::{Kept, Outbox};
 use super::trace::{MemberId, Trace};
 use super::wheel::Wheel;
 
@@ -126,6 +127,27 @@ pub struct Shard {
     pub(super) overhead: Permit,
     pub(super) overhead_used: u64,
     pub(super) fresh: Vec<u32>,
+}
+
+// === impl Outlet ===
+
+/// An outbox with nobody else at it, as where time is simulated.
+impl Outlet for RefCell<Outbox> {
+    fn has_room(&self) -> bool {
+        self.borrow().has_room()
+    }
+
+    fn offer(&self, now: Nanos, kept: Kept) -> Result<(), Kept> {
+        self.borrow_mut().offer(kept, now)
+    }
+
+    fn sheds(&self) -> bool {
+        self.borrow().sheds()
+    }
+
+    fn shed(&self, value: Value) -> u64 {
+        self.borrow_mut().shed(value)
+    }
 }
 
 // === impl Settings ===

@@ -15,7 +15,7 @@ use tailgate_proto::Limits;
 
 use super::super::buffer::totals;
 use super::super::counts::Counts;
-use super::super::outbox::{BatchLimits, Kept, Outbox, OutboxCounts, QueueLimits, Reason};
+use super::super::outbox::{BatchLimits, Outbox, OutboxCounts, QueueLimits, Reason};
 use super::super::shard::{Role, Settings};
 use super::*;
 
@@ -24,30 +24,10 @@ const MEMORY: u64 = 32 << 20;
 const TRACE: usize = 4_000;
 const QUEUE: usize = 400_000;
 
-struct Out(RefCell<Outbox>);
-
-impl Outlet for Out {
-    fn has_room(&self) -> bool {
-        self.0.borrow().has_room()
-    }
-
-    fn offer(&self, now: Nanos, kept: Kept) -> Result<(), Kept> {
-        self.0.borrow_mut().offer(kept, now)
-    }
-
-    fn sheds(&self) -> bool {
-        self.0.borrow().sheds()
-    }
-
-    fn shed(&self, value: Value) -> u64 {
-        self.0.borrow_mut().shed(value)
-    }
-}
-
 struct Sampler {
     budget: ByteBudget,
     buffer: Buffer,
-    out: Out,
+    out: RefCell<Outbox>,
     now: Nanos,
     /// Traces taken, by what they are worth.
     taken: BTreeMap<Value, u64>,
@@ -67,7 +47,7 @@ impl Sampler {
         let budget = ByteBudget::new(memory);
         let buffer = Buffer::new(&settings, &program, &budget);
         let limits = QueueLimits { bytes: QUEUE, size: None, batches: 2, sheds };
-        let out = Out(RefCell::new(Outbox::new(&[limits])));
+        let out = RefCell::new(Outbox::new(&[limits]));
         Sampler { budget, buffer, out, now: Nanos(1), taken: BTreeMap::new() }
     }
 
@@ -127,12 +107,12 @@ impl Sampler {
         };
         let mut exported = BTreeMap::new();
         loop {
-            let batch = self.out.0.borrow_mut().take(0, self.now, &limits);
+            let batch = self.out.borrow_mut().take(0, self.now, &limits);
             let Some(batch) = batch else { break };
             for item in batch.items() {
                 *exported.entry(worth(&item.fragment)).or_default() += 1;
             }
-            self.out.0.borrow_mut().settle(batch, &[]);
+            self.out.borrow_mut().settle(batch, &[]);
             self.tick(Duration::ZERO);
         }
         exported
@@ -140,7 +120,7 @@ impl Sampler {
 
     fn counts(&self) -> (Counts, OutboxCounts, u64) {
         let (counts, held) = totals(&self.buffer.lock_all());
-        (counts, self.out.0.borrow().counts(), held)
+        (counts, self.out.borrow().counts(), held)
     }
 }
 
