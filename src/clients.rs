@@ -53,7 +53,7 @@ pub fn http(
 ) -> anyhow::Result<OtlpHttpClient> {
     let limits = http_limits(otlp, known);
     let signer = match auth::sigv4(otlp.auth.as_ref(), known) {
-        Some(sigv4) => Some(Arc::new(SigV4Signer::new(sigv4, &otlp.url, clock.clone())?)),
+        Some(sigv4) => Some(Arc::new(SigV4Signer::for_otlp(sigv4, &otlp.url, clock.clone())?)),
         None => None,
     };
     // X-Ray's endpoint speaks HTTP/1.1.
@@ -68,7 +68,7 @@ pub fn http(
         server_name: given(&otlp.tls.server_name_override),
         proxy: match otlp.proxy_url.expose() {
             "" => from_environment(is_https, &place)?,
-            url => Some(Proxy::from_url(url)?),
+            url => Some(Proxy::from_url(url, "proxy_url")?),
         },
         compression: otlp.compression,
         level: otlp.level,

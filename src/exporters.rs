@@ -7,7 +7,7 @@ use tailgate_common::clock::Clock;
 use tailgate_common::config::{Authenticator, Named, Queue};
 use tailgate_sampler::config::{AwsXray, Exporter};
 use tailgate_sampler::export::xray::{
-    OriginSettings, SdkClient, SendSettings, XrayExporter, XraySettings, XrayWatch, report,
+    ApiClient, OriginSettings, SendSettings, XrayExporter, XraySettings, XrayWatch, report,
 };
 use tailgate_sampler::export::{
     Builder, DebugExporter, Exports, FileExporter, FileSettings, NopExporter, OtlpExporter,
@@ -41,7 +41,9 @@ pub async fn start(
         let plain = QueueSettings { bytes: queue_bytes, ..QueueSettings::default() };
         builder = match config {
             Exporter::AwsXray(aws) => {
-                let client = SdkClient::new(&xray_settings(aws)).await.with_context(context)?;
+                let client = ApiClient::new(&xray_settings(aws), clock.clone())
+                    .await
+                    .with_context(context)?;
                 if aws.telemetry.enabled {
                     reporting.push((name.clone(), &**aws, client.clone()));
                 }

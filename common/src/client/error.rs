@@ -3,12 +3,14 @@
 //! Source of the rule: the OTLP specification, "OTLP/gRPC Response", "Failures".
 
 use super::compress::Compression;
+use super::post::PostError;
 use crate::receive::status;
 use base64::Engine;
 use base64::engine::DecodePaddingMode;
 use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
 use http::{HeaderMap, StatusCode};
 use std::error::Error;
+use std::iter::successors;
 use std::time::Duration;
 
 /// A request that was not taken in, or whose outcome is unknown.
@@ -80,6 +82,13 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
     &base64::alphabet::STANDARD,
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
+
+/// An error's text and those of all its causes.
+pub(super) fn explain(error: &(dyn Error + 'static)) -> String {
+    let texts: Vec<_> =
+        successors(Some(error), |e| (*e).source()).map(ToString::to_string).collect();
+    texts.join(": ")
+}
 
 /// Whether hyper dropped the request before a byte of it was written.
 pub(super) fn was_never_sent(error: &(dyn Error + 'static)) -> bool {
@@ -154,18 +163,20 @@ impl SendError {
 
     /// No connection, or it broke before the answer.
     pub(super) fn unreachable(error: &(dyn Error + 'static)) -> Self {
-        let mut message = error.to_string();
-        let mut cause = error.source();
-        while let Some(error) = cause {
-            message = format!("{message}: {error}");
-            cause = error.source();
-        }
-        Self::new(UNAVAILABLE, message, None)
+        Self::new(UNAVAILABLE, explain(error), None)
+    }
+
+    /// Over HTTP. Credentials that are not there may come.
+    pub(super) fn unanswered(error: PostError) -> Self {
+        let code = match error {
+            PostError::TimedOut(_) => DEADLINE_EXCEEDED,
+            PostError::NotSigned(_) | PostError::Unreachable(_) => UNAVAILABLE,
+        };
+        Self::new(code, error.to_string(), None)
     }
 
     pub(super) fn timed_out(within: Duration) -> Self {
-        let message = format!("no answer within {} ms", within.as_millis());
-        Self::new(DEADLINE_EXCEEDED, message, None)
+        Self::unanswered(PostError::TimedOut(within))
     }
 
     pub(super) fn bad_response(what: &str) -> Self {
@@ -175,11 +186,6 @@ impl SendError {
     /// The stream ended in order but without a status: the server went away.
     pub(super) fn no_status() -> Self {
         Self::new(UNAVAILABLE, "the response ended without a status".to_owned(), None)
-    }
-
-    /// There are no credentials to sign with. They may come.
-    pub(super) fn not_signed(why: &str) -> Self {
-        Self::new(UNAVAILABLE, format!("the request cannot be signed: {why}"), None)
     }
 
     /// The server says beforehand how much it takes.

@@ -2,7 +2,7 @@
 //!
 //! gRPC's connection is a tonic `Channel`; the framing of the one unary call is ours, so that the
 //! bytes are not copied and compression contexts are used again. HTTP is hyper-util's client with
-//! its pool. Both connect the same way ([`connect`]): to a port or a unix socket, through a proxy,
+//! its pool; [`PostClient`] is what other APIs over HTTP use of it. Both connect the same way ([`connect`]): to a port or a unix socket, through a proxy,
 //! with TLS that is read again when its files change.
 
 mod answer;
@@ -12,6 +12,7 @@ mod connect;
 mod error;
 mod grpc;
 mod http;
+mod post;
 mod proxy;
 mod sign;
 
@@ -19,6 +20,7 @@ pub use self::compress::Compression;
 pub use self::error::{ClientError, SendError};
 pub use self::grpc::OtlpGrpcClient;
 pub use self::http::{HttpSettings, OtlpHttpClient};
+pub use self::post::{PostClient, PostError, PostSettings, Response};
 pub use self::proxy::{Proxy, ProxyEnvironment};
 pub use self::sign::{Signed, Signer, Stamp};
 

@@ -29,12 +29,8 @@ pub struct ProxyEnvironment {
 // === impl Proxy ===
 
 impl Proxy {
-    /// The one of `proxy_url`. The URL is not shown in errors, as it may have a password in it.
-    pub fn from_url(url: &str) -> Result<Self, ClientError> {
-        Self::named(url, "proxy_url")
-    }
-
-    fn named(url: &str, from: &'static str) -> Result<Self, ClientError> {
+    /// The one of this setting. The URL is not shown in errors, as it may have a password in it.
+    pub fn from_url(url: &str, from: &'static str) -> Result<Self, ClientError> {
         let anywhere = Uri::from_static("http://proxied/");
         let found = Matcher::builder().all(url).build().intercept(&anywhere);
         let found = found.filter(|found| {
@@ -75,7 +71,7 @@ impl ProxyEnvironment {
         if url.is_empty() || self.excludes(host, port) {
             return Ok(None);
         }
-        Proxy::named(url, from).map(Some)
+        Proxy::from_url(url, from).map(Some)
     }
 
     fn excludes(&self, host: &str, port: u16) -> bool {
@@ -168,10 +164,14 @@ mod tests {
             "http://u:p@:x",
             "http://proxy:x",
         ] {
-            assert_eq!(Proxy::from_url(url), Err(ClientError::Proxy("proxy_url")), "{url}");
+            assert_eq!(
+                Proxy::from_url(url, "proxy_url"),
+                Err(ClientError::Proxy("proxy_url")),
+                "{url}"
+            );
         }
-        assert_eq!(Proxy::from_url("http://proxy:1").unwrap().authority(), "proxy:1");
-        assert_eq!(Proxy::from_url("proxy:1").unwrap().authority(), "proxy:1");
+        assert_eq!(Proxy::from_url("http://proxy:1", "proxy_url").unwrap().authority(), "proxy:1");
+        assert_eq!(Proxy::from_url("proxy:1", "proxy_url").unwrap().authority(), "proxy:1");
         let broken = ProxyEnvironment { https: "ftp://x".into(), ..ProxyEnvironment::default() };
         assert_eq!(broken.proxy(true, "a", 1), Err(ClientError::Proxy("HTTPS_PROXY")));
     }

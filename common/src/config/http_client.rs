@@ -154,7 +154,7 @@ fn level(r: &Reader<'_>, compression: Compression) -> Option<u32> {
 
 fn proxy_url(r: &Reader<'_>) -> Secret {
     let url = r.secret("proxy_url");
-    if !url.expose().is_empty() && Proxy::from_url(url.expose()).is_err() {
+    if !url.expose().is_empty() && Proxy::from_url(url.expose(), "proxy_url").is_err() {
         r.reject(&["proxy_url"], "is not the URL of an HTTP proxy", "write http://host:port");
     }
     url

@@ -7,7 +7,7 @@ use tailgate_testkit::sink::Sink;
 
 fn proxied(proxy: &TestProxy, endpoint: String) -> ClientSettings {
     let url = format!("http://user:hush@{}", proxy.addr);
-    let proxy = Some(Proxy::from_url(&url).unwrap());
+    let proxy = Some(Proxy::from_url(&url, "proxy_url").unwrap());
     ClientSettings { proxy, ..ClientSettings::new(endpoint) }
 }
 

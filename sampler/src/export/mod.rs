@@ -5,6 +5,7 @@
 //! stays with its consumer through all its retries, as in the collector; what an exporter has not
 //! delivered stays charged to its queue, and the queue refuses when it is full.
 
+mod aws;
 mod debug;
 mod dispatch;
 mod exports;
@@ -12,7 +13,6 @@ mod file;
 mod nop;
 mod otlp;
 mod queue;
-mod sigv4;
 pub mod xray;
 
 use std::future::Future;
@@ -22,6 +22,7 @@ use thiserror::Error;
 
 use crate::core::outbox::{Batch, BatchLimits, Loss, Reason};
 
+pub use aws::SigV4Signer;
 pub use debug::DebugExporter;
 pub use exports::{Builder, ExporterStatus, Exports};
 pub use file::{FileExporter, FileSettings};
@@ -29,7 +30,6 @@ pub use nop::NopExporter;
 pub use otlp::limits::{EndpointLimits, XRAY as XRAY_LIMITS};
 pub use otlp::{OtlpClient, OtlpExporter};
 pub use queue::{BatchSettings, QueueSettings};
-pub use sigv4::SigV4Signer;
 pub use tailgate_common::retry::Retry;
 
 /// Why an exporter could not be set up.

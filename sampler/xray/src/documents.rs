@@ -1,6 +1,7 @@
 //! The documents of a fragment: what `Translator` writes to.
 
 use std::borrow::Cow;
+use std::ops::Range;
 
 use crate::json::Json;
 
@@ -14,13 +15,15 @@ pub struct Documents {
 }
 
 /// One segment document.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Document<'d> {
     /// Which span of the fragment it came from, counted from 0. The two documents of a split span
     /// have the same.
     pub span: u32,
     /// The JSON text, UTF-8.
     pub json: &'d [u8],
+    /// Where it is in the text of all documents together.
+    pub range: Range<usize>,
     /// What it does not say, or says otherwise.
     pub changes: Changes,
 }
@@ -56,6 +59,17 @@ struct Entry {
 // === impl Documents ===
 
 impl Documents {
+    /// No documents, and room for so many bytes of them.
+    pub fn with_capacity(bytes: usize) -> Self {
+        let json = Json { buf: Vec::with_capacity(bytes), ..Json::default() };
+        Self { json, ..Self::default() }
+    }
+
+    /// The text of all documents together.
+    pub fn into_json(self) -> Vec<u8> {
+        self.json.buf
+    }
+
     /// Forgets everything.
     pub fn clear(&mut self) {
         self.json.clear();
@@ -88,6 +102,7 @@ impl Documents {
         self.entries.iter().map(|entry| Document {
             span: entry.span,
             json: &self.json.buf[entry.start..entry.end],
+            range: entry.start..entry.end,
             changes: entry.changes,
         })
     }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
+
 use crate::core::outbox::Reason;
 
 /// X-Ray refuses calls with more: "Exceeding maximum segment count: 50".
@@ -16,8 +18,8 @@ pub struct Document {
     pub item: usize,
     /// Which span of the item. A split span has two documents.
     pub span: u32,
-    /// The JSON text.
-    pub text: String,
+    /// The JSON text, UTF-8.
+    pub json: Bytes,
 }
 
 /// What came of a call.
@@ -101,6 +103,9 @@ const CODES: [(&str, Reason); 13] = [
     ("DocumentTooLarge", Reason("xray_too_large")),
 ];
 
+/// Bytes that are escaped at a time.
+const PIECE: usize = 256;
+
 const OTHER: Reason = Reason("xray_other");
 const OTHER_CODE: &str = "other";
 
@@ -164,15 +169,46 @@ pub(super) fn is_credentials(code: &str) -> bool {
     CREDENTIALS.contains(&code)
 }
 
+/// The body of a call with these documents.
+pub(super) fn body(documents: &[Document]) -> Bytes {
+    let bytes: usize = documents.iter().map(|document| document.json.len() + 4).sum();
+    // About every tenth byte of a document is a quote.
+    let mut body = Vec::with_capacity(64 + bytes + bytes / 4);
+    body.extend_from_slice(b"{\"TraceSegmentDocuments\":[");
+    for (n, document) in documents.iter().enumerate() {
+        body.extend_from_slice(if n == 0 { b"\"" } else { b",\"" });
+        escape(&document.json, &mut body);
+        body.push(b'"');
+    }
+    body.extend_from_slice(b"]}");
+    body.into()
+}
+
+/// Appends a JSON text as it stands inside a JSON string. In such a text only quotes and
+/// backslashes have to be escaped; there are too many of them to look for each.
+fn escape(json: &[u8], out: &mut Vec<u8>) {
+    let mut piece = [0; 2 * PIECE];
+    for bytes in json.chunks(PIECE) {
+        let mut at = 0;
+        for &byte in bytes {
+            piece[at] = b'\\';
+            at += usize::from(matches!(byte, b'"' | b'\\'));
+            piece[at] = byte;
+            at += 1;
+        }
+        out.extend_from_slice(&piece[..at]);
+    }
+}
+
 // === impl Document ===
 
 impl Document {
     /// The segment's id: the first `"id"` key. The only one before it is `name`, whose quotes are
     /// escaped.
-    pub fn id(&self) -> Option<&str> {
-        let at = self.text.find("\"id\":\"")? + 6;
-        let id = &self.text[at..];
-        id.split('"').next()
+    pub fn id(&self) -> Option<&[u8]> {
+        const KEY: &[u8] = b"\"id\":\"";
+        let at = self.json.windows(KEY.len()).position(|key| key == KEY)? + KEY.len();
+        self.json[at..].split(|&byte| byte == b'"').next()
     }
 }
 

@@ -1,73 +1,254 @@
-//! The AWS SDK's client, with its retries switched off: ours are per document.
+//! X-Ray's API over our own HTTP client. There are no retries here: ours are per document.
 
-use std::error::Error;
-use std::io;
-use std::iter::successors;
 use std::sync::Arc;
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
-use aws_config::imds;
 use aws_config::provider_config::ProviderConfig;
-use aws_sdk_xray::Client;
-use aws_sdk_xray::config::{SharedCredentialsProvider, SharedHttpClient};
-use aws_sdk_xray::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
-use aws_sdk_xray::operation::put_trace_segments::PutTraceSegmentsError;
-use aws_sdk_xray::types::TelemetryRecord;
+use aws_config::{Region, SdkConfig, imds};
+use aws_credential_types::provider::SharedCredentialsProvider;
+use aws_sdk_xray::config::endpoint::{DefaultResolver, Params, ResolveEndpoint};
+use aws_smithy_runtime_api::client::http::SharedHttpClient;
+use aws_types::service_config::ServiceConfigKey;
+use bytes::Bytes;
+use http::Uri;
+use http::header::RETRY_AFTER;
+use serde::Deserialize;
+use tailgate_common::client::{
+    ClientSettings, PostClient, PostError, PostSettings, Proxy, ProxyEnvironment, Response,
+};
+use tailgate_common::clock::Clock;
+use tailgate_common::config::{AssumeRole, ClientTls, Scope};
+use tailgate_common::net::tls;
 
 use super::call::{Answer, CallError, Cause, Unprocessed, is_credentials, is_throttle};
-use super::connect::{self, http_client};
-use super::telemetry::{Origin, RecordClient};
+use super::telemetry::RecordClient;
 use super::{XrayClient, XraySettings};
 use crate::export::ExportError;
+use crate::export::aws::{Chain, SigV4Signer, Source, http_client, region};
 
-/// A client for one region or endpoint.
+/// A client of one region or endpoint. Cheap to clone.
 ///
-/// The SDK keeps credentials until they expire, and reads profiles once. So when they are not
-/// accepted, all of it is made anew: files are read and metadata services asked again.
+/// Credentials are kept until they expire. When they are not accepted, files are read and metadata
+/// services asked again.
 #[derive(Clone)]
-pub struct SdkClient {
-    inner: Arc<Inner>,
-}
-
-struct Inner {
-    settings: XraySettings,
-    /// Instead of the default chain's.
-    credentials: Option<SharedCredentialsProvider>,
+pub struct ApiClient {
+    post: PostClient,
+    segments: Uri,
+    records: Uri,
     http: SharedHttpClient,
-    current: ArcSwap<Client>,
-    /// Held while it is made anew.
-    renewing: tokio::sync::Mutex<()>,
+    instance: bool,
 }
 
-/// The text of an error and all its causes, as one line.
-fn explain<E: Error>(error: &E) -> String {
-    DisplayErrorContext(error).to_string()
+/// What X-Ray says of a call that it took.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
+struct Taken {
+    unprocessed_trace_segments: Option<Vec<UnprocessedSegment>>,
 }
 
-fn failed(error: &SdkError<PutTraceSegmentsError>) -> Answer {
-    let Some(service) = error.as_service_error() else {
-        // What never got to the network lacked credentials.
-        let unsent = matches!(error, SdkError::DispatchFailure(failure) if failure.is_other());
-        let cause = if unsent { Cause::Credentials } else { Cause::Other };
-        let (error, message) = (unanswered(error), explain(error));
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
+struct UnprocessedSegment {
+    id: Option<String>,
+    error_code: Option<String>,
+    message: Option<String>,
+}
+
+/// What it says of one that it did not. Source: the AWS restJson1 protocol, "Operation error
+/// serialization".
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Refusal {
+    #[serde(rename = "__type", alias = "code")]
+    code: Option<String>,
+    #[serde(alias = "Message", alias = "errorMessage")]
+    message: Option<String>,
+}
+
+/// Connections are kept as long as the SDKs keep theirs.
+const KEPT_IDLE: Duration = Duration::from_secs(90);
+
+fn setting(message: impl Into<String>) -> ExportError {
+    ExportError::Setting(message.into())
+}
+
+/// The base URL: the configured one, else what the SDKs would take.
+async fn endpoint(settings: &XraySettings, sdk: &SdkConfig) -> Result<String, ExportError> {
+    let of_service = || {
+        let key = ServiceConfigKey::builder().service_id("XRay");
+        let key = key.env("AWS_ENDPOINT_URL").profile("endpoint_url").build().ok()?;
+        sdk.service_config()?.load_config(key)
+    };
+    let given = settings.endpoint.clone().or_else(of_service);
+    let params = Params::builder()
+        .set_region(sdk.region().map(Region::to_string))
+        .set_endpoint(given.or_else(|| sdk.endpoint_url().map(str::to_owned)))
+        .set_use_fips(sdk.use_fips())
+        .set_use_dual_stack(sdk.use_dual_stack())
+        .build();
+    let params = params.map_err(|error| setting(format!("no endpoint: {error}")))?;
+    match DefaultResolver::new().resolve_endpoint(&params).await {
+        Ok(found) => Ok(found.url().trim_end_matches('/').to_owned()),
+        Err(error) => Err(setting(format!("no endpoint: {error}"))),
+    }
+}
+
+fn url(base: &str, path: &str) -> Result<Uri, ExportError> {
+    let url = format!("{base}{path}");
+    url.parse().map_err(|error| setting(format!("endpoint {base:?}: {error}")))
+}
+
+/// The proxy on the way to a URL.
+fn proxy(settings: &XraySettings, url: &Uri) -> Result<Option<Proxy>, ExportError> {
+    let is_https = url.scheme_str() == Some("https");
+    let port = url.port_u16().unwrap_or(if is_https { 443 } else { 80 });
+    let found = match &settings.proxy_address {
+        Some(proxy) => Proxy::from_url(proxy, "proxy_address").map(Some),
+        None => ProxyEnvironment::read(|name| std::env::var(name).ok()).proxy(
+            is_https,
+            url.host().unwrap_or_default(),
+            port,
+        ),
+    };
+    found.map_err(|error| setting(error.to_string()))
+}
+
+// === impl ApiClient ===
+
+impl ApiClient {
+    /// Finds the region and the endpoint, and where credentials come from.
+    pub async fn new(settings: &XraySettings, clock: Arc<dyn Clock>) -> Result<Self, ExportError> {
+        Self::with_credentials(settings, None, clock).await
+    }
+
+    /// The same with credentials that are not the default chain's.
+    pub async fn with_credentials(
+        settings: &XraySettings,
+        credentials: Option<SharedCredentialsProvider>,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, ExportError> {
+        if settings.proxy_address.is_some() && settings.no_verify_ssl {
+            let text = "no_verify_ssl cannot be done with proxy_address: leave one of them out";
+            return Err(setting(text));
+        }
+        let http = http_client(settings.proxy_address.as_deref(), !settings.no_verify_ssl)?;
+        let instance = !settings.local_mode;
+        let Some(region) = region(settings.region.as_deref(), instance).await else {
+            return Err(setting("no region: set `region`, or AWS_REGION"));
+        };
+        let role = settings.role_arn.clone().map(|arn| AssumeRole {
+            arn,
+            session_name: String::new(),
+            sts_region: String::new(),
+            external_id: settings.external_id.clone().unwrap_or_default(),
+        });
+        let scope = Scope { region: region.to_string(), service: "xray".to_owned() };
+        let within = settings.request_timeout;
+        let chain = Chain { region, http: http.clone(), within, instance, role };
+        let base = endpoint(settings, &chain.load().await).await?;
+        let source = credentials.map_or(Source::Chain(chain), Source::Given);
+        let signer = SigV4Signer::new(scope, source, clock);
+        let post = post_client(settings, &base, signer)?;
+        let (segments, records) = (url(&base, "/TraceSegments")?, url(&base, "/TelemetryRecords")?);
+        Ok(Self { post, segments, records, http, instance })
+    }
+
+    /// The metadata of the instance, unless they are to be left alone.
+    pub(super) fn instance(&self) -> Option<imds::Client> {
+        let config = ProviderConfig::default().with_http_client(self.http.clone());
+        self.instance.then(|| imds::Client::builder().configure(&config).build())
+    }
+}
+
+fn post_client(
+    settings: &XraySettings,
+    base: &str,
+    signer: SigV4Signer,
+) -> Result<PostClient, ExportError> {
+    let url = url(base, "/")?;
+    let checked =
+        ClientTls { insecure_skip_verify: settings.no_verify_ssl, ..ClientTls::default() };
+    let tls = match url.scheme_str() {
+        Some("http") => None,
+        _ => Some(tls::client_config(&checked, &[]).map_err(|e| setting(format!("TLS: {e}")))?),
+    };
+    let client = ClientSettings {
+        tls,
+        proxy: proxy(settings, &url)?,
+        timeout: settings.request_timeout,
+        ..ClientSettings::new(base)
+    };
+    let (max_idle, idle_timeout) = (usize::MAX, Some(KEPT_IDLE));
+    let settings = PostSettings { client, max_idle, idle_timeout, signer: Some(Arc::new(signer)) };
+    PostClient::new(settings, "application/json").map_err(|error| setting(error.to_string()))
+}
+
+impl XrayClient for ApiClient {
+    async fn put(&self, call: Bytes) -> Answer {
+        match self.post.post(&self.segments, call).await {
+            Ok(response) if response.status.is_success() => taken(&response),
+            Ok(response) => refused(&response),
+            Err(error) => unanswered(&error),
+        }
+    }
+}
+
+impl RecordClient for ApiClient {
+    async fn put_records(&self, call: Bytes) -> Result<(), String> {
+        match self.post.post(&self.records, call).await {
+            Ok(response) if response.status.is_success() => Ok(()),
+            Ok(response) => {
+                let (code, message) = refusal(&response);
+                Err(format!("HTTP {} {code} {message}", response.status.as_u16()))
+            }
+            Err(error) => Err(error.to_string()),
+        }
+    }
+}
+
+// === Answers ===
+
+fn taken(response: &Response) -> Answer {
+    let read = serde_json::from_slice(&response.body);
+    let (Ok(Taken { unprocessed_trace_segments }), true) = (read, response.whole) else {
+        // What it took cannot be known.
+        let message = "an answer that is not X-Ray's, or not all of it".to_owned();
+        let (cause, error) = (Cause::Other, CallError::Other);
         return Answer::Failed { cause, error, retry_after: None, message };
     };
-    let status = error.raw_response().map_or(0, |response| response.status().as_u16());
-    let code = service.code().unwrap_or_default();
-    let text = service.message().unwrap_or_default();
+    let convert = |u: UnprocessedSegment| Unprocessed {
+        id: u.id,
+        code: u.error_code.unwrap_or_default(),
+        message: u.message.unwrap_or_default(),
+    };
+    let unprocessed = unprocessed_trace_segments.unwrap_or_default();
+    Answer::Taken { unprocessed: unprocessed.into_iter().map(convert).collect() }
+}
+
+/// Code and message of an error. The code is in a header or the body, perhaps behind a namespace
+/// and before a URL.
+fn refusal(response: &Response) -> (String, String) {
+    let body: Refusal = serde_json::from_slice(&response.body).unwrap_or_default();
+    let header = response.headers.get("x-amzn-errortype").and_then(|code| code.to_str().ok());
+    let code = header.map(str::to_owned).or(body.code).unwrap_or_default();
+    let code = code.rsplit('#').next().and_then(|code| code.split(':').next()).unwrap_or_default();
+    (code.trim().to_owned(), body.message.unwrap_or_default())
+}
+
+fn refused(response: &Response) -> Answer {
+    let (code, text) = refusal(response);
+    let status = response.status.as_u16();
     let message = format!("HTTP {status} {code} {text}");
     // Anything else may pass: credentials are renewed, rights are granted, addresses mended.
-    if service.is_invalid_request_exception() || status == 413 {
+    if code == "InvalidRequestException" || status == 413 {
         return Answer::Refused { message };
     }
-    let header = error.raw_response().and_then(|r| r.headers().get("retry-after"));
-    let retry_after = header.and_then(|text| text.parse().ok()).map(Duration::from_secs);
     let cause = match () {
-        () if service.is_throttled_exception() || status == 429 || is_throttle(code) => {
-            Cause::Throttled
+        () if status == 429 || is_throttle(&code) => Cause::Throttled,
+        () if is_credentials(&code) => {
+            response.refuse_credentials();
+            Cause::Credentials
         }
-        () if is_credentials(code) => Cause::Credentials,
         () => Cause::Other,
     };
     let error = match status {
@@ -75,105 +256,19 @@ fn failed(error: &SdkError<PutTraceSegmentsError>) -> Answer {
         500..600 => CallError::Http5xx,
         _ => CallError::Other,
     };
+    let header = response.headers.get(RETRY_AFTER).and_then(|text| text.to_str().ok());
+    let retry_after = header.and_then(|text| text.parse().ok()).map(Duration::from_secs);
     Answer::Failed { cause, error, retry_after, message }
 }
 
-/// How a call failed that X-Ray did not answer, or not as itself.
-fn unanswered(error: &SdkError<PutTraceSegmentsError>) -> CallError {
-    let causes = || successors(Some(error as &dyn Error), |error| (*error).source());
-    let refused = |error: &io::Error| error.kind() == io::ErrorKind::ConnectionRefused;
-    match error {
-        SdkError::TimeoutError(_) => CallError::Timeout,
-        SdkError::DispatchFailure(failure) if failure.is_timeout() => CallError::Timeout,
-        _ if causes().filter_map(|e| e.downcast_ref()).any(refused) => CallError::ConnectionRefused,
-        _ => CallError::Other,
-    }
-}
-
-// === impl SdkClient ===
-
-impl SdkClient {
-    /// Finds the region and where credentials come from.
-    pub async fn new(settings: &XraySettings) -> Result<Self, ExportError> {
-        Self::with_credentials(settings, None).await
-    }
-
-    /// The same with credentials that are not the default chain's.
-    pub async fn with_credentials(
-        settings: &XraySettings,
-        credentials: Option<SharedCredentialsProvider>,
-    ) -> Result<Self, ExportError> {
-        let http = http_client(settings)?;
-        let config = connect::load(settings, http.clone(), credentials.clone()).await?;
-        let inner = Inner {
-            settings: settings.clone(),
-            credentials,
-            http,
-            current: ArcSwap::from_pointee(Client::from_conf(config)),
-            renewing: tokio::sync::Mutex::new(()),
-        };
-        Ok(Self { inner: Arc::new(inner) })
-    }
-
-    /// The metadata of the instance, unless they are to be left alone.
-    pub(super) fn instance(&self) -> Option<imds::Client> {
-        let config = ProviderConfig::default().with_http_client(self.inner.http.clone());
-        let asked = !self.inner.settings.local_mode;
-        asked.then(|| imds::Client::builder().configure(&config).build())
-    }
-
-    /// Looks for credentials anew, unless somebody has since `used` was made.
-    async fn renew(&self, used: &Arc<Client>) {
-        let inner = &*self.inner;
-        let _one = inner.renewing.lock().await;
-        if !Arc::ptr_eq(&inner.current.load(), used) {
-            return;
+fn unanswered(error: &PostError) -> Answer {
+    let (cause, kind) = match error {
+        PostError::NotSigned(_) => (Cause::Credentials, CallError::Other),
+        PostError::TimedOut(_) => (Cause::Other, CallError::Timeout),
+        PostError::Unreachable(_) if error.is_refused() => {
+            (Cause::Other, CallError::ConnectionRefused)
         }
-        let credentials = inner.credentials.clone();
-        match connect::load(&inner.settings, inner.http.clone(), credentials).await {
-            Ok(config) => inner.current.store(Arc::new(Client::from_conf(config))),
-            Err(error) => tracing::debug!(%error, "cannot load the AWS configuration again"),
-        }
-    }
-}
-
-impl XrayClient for SdkClient {
-    async fn put(&self, documents: Vec<String>) -> Answer {
-        let client = self.inner.current.load_full();
-        let call = client.put_trace_segments().set_trace_segment_documents(Some(documents));
-        let output = match call.send().await {
-            Ok(output) => output,
-            Err(error) => {
-                let answer = failed(&error);
-                if matches!(answer, Answer::Failed { cause: Cause::Credentials, .. }) {
-                    self.renew(&client).await;
-                }
-                return answer;
-            }
-        };
-        let unprocessed = output.unprocessed_trace_segments.unwrap_or_default();
-        let convert = |u: aws_sdk_xray::types::UnprocessedTraceSegment| Unprocessed {
-            id: u.id,
-            code: u.error_code.unwrap_or_default(),
-            message: u.message.unwrap_or_default(),
-        };
-        Answer::Taken { unprocessed: unprocessed.into_iter().map(convert).collect() }
-    }
-}
-
-impl RecordClient for SdkClient {
-    async fn put_records(
-        &self,
-        origin: &Origin,
-        records: Vec<TelemetryRecord>,
-    ) -> Result<(), String> {
-        let client = self.inner.current.load_full();
-        let call = client
-            .put_telemetry_records()
-            .set_telemetry_records(Some(records))
-            .hostname(&origin.hostname)
-            .ec2_instance_id(&origin.instance_id)
-            .resource_arn(&origin.resource_arn);
-        call.send().await.map(drop).map_err(|error| explain(&error))
-    }
+        PostError::Unreachable(_) => (Cause::Other, CallError::Other),
+    };
+    Answer::Failed { cause, error: kind, retry_after: None, message: error.to_string() }
 }

@@ -5,12 +5,14 @@
 //! time.
 
 use std::collections::VecDeque;
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use tailgate_xray::{Decision, Documents, Part, Translator};
 
-use super::call::{Document, MAX_CALL_BYTES, MAX_CALL_DOCUMENTS, Unprocessed, is_throttle};
+use super::call::{Document, MAX_CALL_BYTES, MAX_CALL_DOCUMENTS, Unprocessed, body, is_throttle};
 use super::stats::XrayStats;
 use crate::core::outbox::{Item, Loss, Reason};
 use crate::export::{Attempt, Job};
@@ -54,6 +56,8 @@ pub(super) struct Sorted<'u> {
 
 /// Translate until this many bytes of documents are there.
 const AHEAD_BYTES: usize = 2 * MAX_CALL_BYTES;
+/// How many times the room of their fragment documents commonly take.
+const GROWTH: usize = 3;
 
 fn loss(document: &Document, reason: Reason) -> Loss {
     Loss { item: document.item, first: document.span, spans: 1, reason }
@@ -63,7 +67,7 @@ fn loss(document: &Document, reason: Reason) -> Loss {
 fn cut(documents: &[Document]) -> usize {
     let mut bytes = 0;
     let fits = |document: &&Document| {
-        bytes += document.text.len();
+        bytes += document.json.len();
         bytes <= MAX_CALL_BYTES
     };
     documents.iter().take(MAX_CALL_DOCUMENTS).take_while(fits).count().max(1)
@@ -104,10 +108,9 @@ impl XrayJob {
         self.calls.front().map_or(0, Vec::len)
     }
 
-    /// The documents of the current call.
-    pub(super) fn texts(&self) -> Vec<String> {
-        let call = self.calls.front().map_or(&[][..], Vec::as_slice);
-        call.iter().map(|document| document.text.clone()).collect()
+    /// The body of the current call.
+    pub(super) fn body(&self) -> Bytes {
+        body(self.calls.front().map_or(&[][..], Vec::as_slice))
     }
 
     /// The current call failed and stays; how often it has by now.
@@ -149,11 +152,10 @@ impl XrayJob {
         let alone = call.len() == 1;
         let mut rest = Vec::new();
         for document in call {
-            let id = document.id();
-            let same = |(u, done): &(&Unprocessed, &bool)| {
-                !**done && (alone || (u.id.is_some() && u.id.as_deref() == id))
-            };
-            let found = unprocessed.iter().zip(&matched).position(|pair| same(&pair));
+            let found = unprocessed.iter().zip(&matched).position(|(u, done)| {
+                let id = u.id.as_ref().map(String::as_bytes);
+                !done && (alone || (id.is_some() && id == document.id()))
+            });
             let Some(found) = found else {
                 rest.push(document);
                 continue;
@@ -211,13 +213,8 @@ impl XrayJob {
 
     /// Translates on and cuts full calls; what is left over waits for more, or makes the last call.
     fn refill(&mut self, translator: &Translator) {
-        let mut documents = Documents::default();
-        let mut bytes: usize = self.ready.iter().map(|document| document.text.len()).sum();
-        while bytes < AHEAD_BYTES && self.at.0 < self.items.len() {
-            documents.clear();
-            self.translate(translator, AHEAD_BYTES - bytes, &mut documents);
-            bytes += documents.bytes();
-        }
+        let bytes: usize = self.ready.iter().map(|document| document.json.len()).sum();
+        self.translate(translator, AHEAD_BYTES.saturating_sub(bytes));
         let all = self.at.0 >= self.items.len();
         loop {
             let next = if self.ready.is_empty() { 0 } else { cut(&self.ready) };
@@ -229,8 +226,30 @@ impl XrayJob {
         }
     }
 
+    /// Translates on, until there are `most` bytes of documents or all is translated.
+    fn translate(&mut self, translator: &Translator, most: usize) {
+        let items = self.items.iter().skip(self.at.0);
+        let fragments: usize = items.map(|item| item.fragment.len()).sum();
+        let mut documents = Documents::with_capacity(most.min(GROWTH * fragments));
+        let mut made = Vec::new();
+        while documents.bytes() < most && self.at.0 < self.items.len() {
+            self.translate_item(translator, most, &mut documents, &mut made);
+        }
+        let all = Bytes::from(documents.into_json());
+        self.ready.extend(made.into_iter().map(|(item, span, range)| {
+            let json = all.slice(range);
+            Document { item, span, json }
+        }));
+    }
+
     /// Translates some of the current item.
-    fn translate(&mut self, translator: &Translator, room: usize, documents: &mut Documents) {
+    fn translate_item(
+        &mut self,
+        translator: &Translator,
+        most: usize,
+        documents: &mut Documents,
+        made: &mut Vec<(usize, u32, Range<usize>)>,
+    ) {
         let (item, from) = self.at;
         let Some(Item { fragment, spans, why, .. }) = self.items.get(item) else { return };
         let decision = why.as_deref().map(|why| Decision {
@@ -238,7 +257,7 @@ impl XrayJob {
             keep_reason: if why.by_chance { "chance" } else { "policy" },
             policy: &why.policy,
         });
-        let part = Part { fragment, from, max_bytes: room, decision };
+        let part = Part { fragment, from, max_bytes: most, decision };
         let mut state = self.entropy;
         let mut entropy = || {
             // splitmix64
@@ -247,16 +266,17 @@ impl XrayJob {
             let mix = (mix ^ (mix >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
             mix ^ (mix >> 31)
         };
+        let (known, spans_before) = (documents.len(), documents.spans());
         let next = translator.translate_part(part, &mut entropy, self.now_s, documents);
-        for document in documents.iter() {
+        for document in documents.iter().skip(known) {
             self.stats.made(document.changes);
-            let text = document.text().into_owned();
-            self.ready.push(Document { item, span: from + document.span, text });
+            made.push((item, from + document.span - spans_before, document.range));
         }
-        if next.is_none() && from + documents.spans() < *spans {
+        let reached = from + documents.spans() - spans_before;
+        if next.is_none() && reached < *spans {
             // Spans the translator did not see: none may vanish without an outcome.
-            let (first, reason) = (from + documents.spans(), Reason("xray_no_document"));
-            self.losses.push(Loss { item, first, spans: spans - first, reason });
+            let reason = Reason("xray_no_document");
+            self.losses.push(Loss { item, first: reached, spans: spans - reached, reason });
         }
         self.entropy = state;
         self.at = next.map_or((item + 1, 0), |next| (item, next));

@@ -7,20 +7,19 @@
 
 mod call;
 mod client;
-pub(super) mod connect;
 mod gate;
 mod job;
 mod pace;
 mod settings;
 mod stats;
 mod telemetry;
-mod unverified;
 
 use std::future::Future;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use tailgate_common::clock::Clock;
 use tailgate_xray::{Options, Translator};
 
@@ -34,7 +33,7 @@ pub use call::{
     Answer, CallError, Cause, Document, MAX_CALL_BYTES, MAX_CALL_DOCUMENTS, Unprocessed,
     code_labels, lost_reasons,
 };
-pub use client::SdkClient;
+pub use client::ApiClient;
 pub use job::XrayJob;
 pub use pace::{PaceFigures, PaceSettings};
 pub use settings::{DEFAULT_TIMEOUT, SendSettings, XraySettings};
@@ -43,12 +42,12 @@ pub use telemetry::{OriginSettings, report};
 
 /// What the exporter needs of a client: one call.
 pub trait XrayClient: Send + Sync + 'static {
-    /// Sends at most [`MAX_CALL_DOCUMENTS`] documents and waits for the answer.
-    fn put(&self, documents: Vec<String>) -> impl Future<Output = Answer> + Send;
+    /// Sends the body of a `PutTraceSegments` call and waits for the answer.
+    fn put(&self, call: Bytes) -> impl Future<Output = Answer> + Send;
 }
 
 /// The exporter.
-pub struct XrayExporter<C = SdkClient> {
+pub struct XrayExporter<C = ApiClient> {
     name: String,
     client: C,
     translator: Arc<Translator>,
@@ -178,7 +177,7 @@ impl<C: XrayClient> Exporter for XrayExporter<C> {
                 self.watch.gate.rest(wait).await;
             }
             let slot = self.watch.gate.enter(documents).await;
-            let answer = self.client.put(job.texts()).await;
+            let answer = self.client.put(job.body()).await;
             if let Some((failures, why)) = self.answered(job, answer, slot)
                 && failures.is_multiple_of(self.attempts)
             {

@@ -7,13 +7,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aws_config::imds;
-use aws_sdk_xray::primitives::DateTime;
-use aws_sdk_xray::types::{BackendConnectionErrors, TelemetryRecord};
+use bytes::Bytes;
+use serde::Serialize;
 use tailgate_common::clock::Clock;
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
 use super::call::CallError;
-use super::{SdkClient, XrayWatch};
+use super::{ApiClient, XrayWatch};
 
 /// Between two records.
 const EVERY: Duration = Duration::from_secs(60);
@@ -36,21 +36,56 @@ pub struct OriginSettings {
 }
 
 /// Who sends the records.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub(super) struct Origin {
+    #[serde(rename = "Hostname")]
     pub(super) hostname: String,
+    #[serde(rename = "EC2InstanceId")]
     pub(super) instance_id: String,
+    #[serde(rename = "ResourceARN")]
     pub(super) resource_arn: String,
 }
 
 /// What the reporter needs of a client.
 pub(super) trait RecordClient: Send + Sync {
-    /// Sends at most [`CALL_RECORDS`] records; why not, if it can't.
-    fn put_records(
-        &self,
-        origin: &Origin,
-        records: Vec<TelemetryRecord>,
-    ) -> impl Future<Output = Result<(), String>> + Send;
+    /// Sends the body of a `PutTelemetryRecords` call; why not, if it can't.
+    fn put_records(&self, call: Bytes) -> impl Future<Output = Result<(), String>> + Send;
+}
+
+/// A call's body. Source of this and the next two: the X-Ray API reference, `PutTelemetryRecords`.
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Call<'a> {
+    telemetry_records: Vec<&'a Record>,
+    #[serde(flatten)]
+    origin: &'a Origin,
+}
+
+/// `TelemetryRecord`.
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Record {
+    /// Unix time in seconds.
+    timestamp: f64,
+    segments_received_count: u64,
+    segments_sent_count: u64,
+    segments_rejected_count: u64,
+    segments_spillover_count: u64,
+    backend_connection_errors: ConnectionErrors,
+}
+
+/// `BackendConnectionErrors`.
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct ConnectionErrors {
+    #[serde(rename = "HTTPCode4XXCount")]
+    http_4xx: u64,
+    #[serde(rename = "HTTPCode5XXCount")]
+    http_5xx: u64,
+    connection_refused_count: u64,
+    timeout_count: u64,
+    unknown_host_count: u64,
+    other_count: u64,
 }
 
 /// What was counted since the start.
@@ -66,12 +101,12 @@ pub(super) struct Reporter<C> {
     watches: Vec<XrayWatch>,
     clock: Arc<dyn Clock>,
     told: Totals,
-    unsent: VecDeque<TelemetryRecord>,
+    unsent: VecDeque<Record>,
 }
 
 /// Reports what these exporters count, until it is dropped.
 pub async fn report(
-    client: SdkClient,
+    client: ApiClient,
     watches: Vec<XrayWatch>,
     settings: OriginSettings,
     clock: Arc<dyn Clock>,
@@ -133,32 +168,28 @@ impl Totals {
         totals
     }
 
-    /// What came to these after `earlier`.
-    fn record(&self, earlier: &Self, unix_ns: u64) -> Option<TelemetryRecord> {
-        let more =
-            |now: u64, then: u64| i32::try_from(now.saturating_sub(then)).unwrap_or(i32::MAX);
+    /// What came to these after `earlier`. The API's counts have 32 bits.
+    fn record(&self, earlier: &Self, unix_ns: u64) -> Record {
+        let more = |now: u64, then: u64| now.saturating_sub(then).min(i32::MAX as u64);
         let errors = |kind: CallError| {
             let kind = kind as usize;
             more(self.errors[kind], earlier.errors[kind])
         };
-        let errors = BackendConnectionErrors::builder()
-            .http_code4_xx_count(errors(CallError::Http4xx))
-            .http_code5_xx_count(errors(CallError::Http5xx))
-            .connection_refused_count(errors(CallError::ConnectionRefused))
-            .timeout_count(errors(CallError::Timeout))
-            .unknown_host_count(0)
-            .other_count(errors(CallError::Other))
-            .build();
-        let millis = i64::try_from(unix_ns / 1_000_000).unwrap_or(i64::MAX);
-        TelemetryRecord::builder()
-            .timestamp(DateTime::from_millis(millis))
-            .segments_received_count(0)
-            .segments_sent_count(more(self.sent, earlier.sent))
-            .segments_rejected_count(more(self.rejected, earlier.rejected))
-            .segments_spillover_count(0)
-            .backend_connection_errors(errors)
-            .build()
-            .ok()
+        Record {
+            timestamp: (unix_ns / 1_000_000) as f64 / 1e3,
+            segments_received_count: 0,
+            segments_sent_count: more(self.sent, earlier.sent),
+            segments_rejected_count: more(self.rejected, earlier.rejected),
+            segments_spillover_count: 0,
+            backend_connection_errors: ConnectionErrors {
+                http_4xx: errors(CallError::Http4xx),
+                http_5xx: errors(CallError::Http5xx),
+                connection_refused_count: errors(CallError::ConnectionRefused),
+                timeout_count: errors(CallError::Timeout),
+                unknown_host_count: 0,
+                other_count: errors(CallError::Other),
+            },
+        }
     }
 }
 
@@ -185,13 +216,15 @@ impl<C: RecordClient> Reporter<C> {
             if self.unsent.len() == KEPT_RECORDS {
                 self.unsent.pop_front();
             }
-            self.unsent.extend(now.record(&self.told, self.clock.unix_ns()));
+            self.unsent.push_back(now.record(&self.told, self.clock.unix_ns()));
             self.told = now;
         }
         while !self.unsent.is_empty() {
-            let call: Vec<_> = self.unsent.iter().take(CALL_RECORDS).cloned().collect();
-            let records = call.len();
-            if let Err(error) = self.client.put_records(origin, call).await {
+            let telemetry_records: Vec<_> = self.unsent.iter().take(CALL_RECORDS).collect();
+            let records = telemetry_records.len();
+            // Plain numbers and texts: this cannot fail.
+            let call = serde_json::to_vec(&Call { telemetry_records, origin }).unwrap_or_default();
+            if let Err(error) = self.client.put_records(call.into()).await {
                 let unsent = self.unsent.len();
                 tracing::debug!(%error, unsent, "telemetry records cannot be sent");
                 return;

@@ -5,7 +5,8 @@ mod server;
 
 use std::time::{Duration, Instant};
 
-use aws_sdk_xray::config::{Credentials, SharedCredentialsProvider};
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::SharedCredentialsProvider;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue, any_value};
 use opentelemetry_proto::tonic::trace::v1::Span;
 use tailgate_common::clock::SystemClock;
@@ -18,6 +19,10 @@ use crate::export::tests::{PATIENCE, eager, fragment, kept, span, start, until};
 use crate::export::{Builder, Exports, QueueSettings};
 
 const TIMEOUT: Duration = Duration::from_millis(300);
+
+fn clock() -> Arc<dyn Clock> {
+    Arc::new(SystemClock::new())
+}
 
 fn settings(endpoint: &str) -> XraySettings {
     XraySettings {
@@ -36,11 +41,12 @@ async fn exporter(endpoint: &str) -> XrayExporter {
 async fn exporter_with(endpoint: &str, send: &SendSettings) -> XrayExporter {
     let credentials = Credentials::new("id", "secret", None, None, "test");
     let credentials = Some(SharedCredentialsProvider::new(credentials));
-    let client = SdkClient::with_credentials(&settings(endpoint), credentials).await.unwrap();
+    let client =
+        ApiClient::with_credentials(&settings(endpoint), credentials, clock()).await.unwrap();
     with_client(client, send)
 }
 
-fn with_client(client: SdkClient, send: &SendSettings) -> XrayExporter {
+fn with_client(client: ApiClient, send: &SendSettings) -> XrayExporter {
     let clock = Arc::new(SystemClock::new());
     XrayExporter::new("awsxray", client, Options::default(), send, clock)
 }
@@ -172,10 +178,10 @@ async fn gives_up_if_told_so() {
 async fn settings_that_cannot_be_done_are_named() {
     let proxy = Some("http://127.0.0.1:2".to_owned());
     let bad = XraySettings { no_verify_ssl: true, proxy_address: proxy, ..settings("http://a") };
-    let error = SdkClient::new(&bad).await.err().unwrap().to_string();
+    let error = ApiClient::new(&bad, clock()).await.err().unwrap().to_string();
     assert!(error.contains("no_verify_ssl"), "{error}");
     let bad = XraySettings { proxy_address: Some("::".into()), ..settings("http://127.0.0.1:1") };
-    let error = SdkClient::new(&bad).await.err().unwrap().to_string();
+    let error = ApiClient::new(&bad, clock()).await.err().unwrap().to_string();
     assert!(error.contains("proxy_address"), "{error}");
 }
 
@@ -187,7 +193,7 @@ async fn a_proxy_is_used() {
     let credentials = Some(SharedCredentialsProvider::new(credentials));
     let settings =
         XraySettings { proxy_address: Some(proxy.url()), ..settings("http://xray.test:8080") };
-    let client = SdkClient::with_credentials(&settings, credentials).await.unwrap();
+    let client = ApiClient::with_credentials(&settings, credentials, clock()).await.unwrap();
     let exports = start("awsxray", with_client(client, &SendSettings::new(8, 2, &eager())), 1);
     assert_eq!(send(&exports, 2).await.exported, 10);
     assert_eq!(

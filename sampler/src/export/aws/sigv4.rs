@@ -1,4 +1,4 @@
-//! Signatures of AWS (SigV4) for requests over OTLP/HTTP, with the credentials of the SDK's chain.
+//! Signatures of AWS (SigV4), with the credentials of the SDK's chain.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -6,32 +6,38 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use aws_config::Region;
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
-use aws_sdk_xray::config::SharedHttpClient;
-use aws_sdk_xray::error::DisplayErrorContext;
 use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, sign};
 use aws_sigv4::sign::v4::SigningParams;
 use aws_smithy_runtime_api::client::identity::Identity;
+use aws_smithy_types::error::display::DisplayErrorContext;
 use http::header::PROXY_AUTHORIZATION;
 use http::{HeaderMap, HeaderName, HeaderValue, Uri};
 use tailgate_common::client::{Signed, Signer, Stamp};
 use tailgate_common::clock::{Clock, Nanos};
-use tailgate_common::config::{AssumeRole, Scope, SigV4};
+use tailgate_common::config::{Scope, SigV4};
 use tokio::sync::Mutex;
 
-use super::ExportError;
-use super::xray::XraySettings;
-use super::xray::connect::{Role, http_client, loader};
+use super::chain::Chain;
+use super::http::http_client;
+use crate::export::ExportError;
 
 /// Signs for one service in one region. Credentials are kept until shortly before they expire, or
 /// until they are refused; then all of the chain is asked anew, files included.
 pub struct SigV4Signer {
     scope: Scope,
-    role: Option<AssumeRole>,
-    http: SharedHttpClient,
+    source: Source,
     clock: Arc<dyn Clock>,
     held: Mutex<Held>,
     /// The last stamp that was refused.
     refused: AtomicU64,
+}
+
+/// Where credentials come from.
+pub enum Source {
+    /// The SDK's chain.
+    Chain(Chain),
+    /// This, and nothing else.
+    Given(SharedCredentialsProvider),
 }
 
 #[derive(Default)]
@@ -51,82 +57,83 @@ const WITHIN: Duration = Duration::from_secs(10);
 /// When there are none, the chain is not asked again before.
 const PAUSE: Duration = Duration::from_secs(1);
 
-fn given(text: &str) -> Option<&str> {
-    Some(text).filter(|text| !text.is_empty())
-}
-
 // === impl SigV4Signer ===
 
 impl SigV4Signer {
-    /// For requests to `url`; credentials are looked for when there is something to sign.
-    pub fn new(sigv4: &SigV4, url: &str, clock: Arc<dyn Clock>) -> Result<Self, ExportError> {
+    /// Credentials are looked for when there is something to sign.
+    pub fn new(scope: Scope, source: Source, clock: Arc<dyn Clock>) -> Self {
+        let (held, refused) = (Mutex::default(), AtomicU64::new(0));
+        Self { scope, source, clock, held, refused }
+    }
+
+    /// For OTLP to `url`, as `sigv4auth` says.
+    pub fn for_otlp(sigv4: &SigV4, url: &str, clock: Arc<dyn Clock>) -> Result<Self, ExportError> {
         let scope = sigv4.scope(url);
         if scope.region.is_empty() || scope.service.is_empty() {
             let text = "sigv4auth: set region and service, as the URL does not say both";
             return Err(ExportError::Setting(text.to_owned()));
         }
-        Ok(Self {
-            scope,
-            role: sigv4.role.clone(),
-            http: http_client(&XraySettings::default())?,
-            clock,
-            held: Mutex::default(),
-            refused: AtomicU64::new(0),
-        })
+        let role = sigv4.role.clone();
+        let sts = role.as_ref().map(|role| &role.sts_region).filter(|region| !region.is_empty());
+        let chain = Chain {
+            region: Region::new(sts.unwrap_or(&scope.region).clone()),
+            http: http_client(None, true)?,
+            within: WITHIN,
+            instance: true,
+            role,
+        };
+        Ok(Self::new(scope, Source::Chain(chain), clock))
     }
 
     fn wall(&self) -> SystemTime {
         UNIX_EPOCH + Duration::from_nanos(self.clock.unix_ns())
     }
 
+    /// New ones are looked for before the held ones end; those are good until then.
     async fn identity(&self) -> Result<(Identity, Stamp), String> {
         let mut held = self.held.lock().await;
         if held.stamp <= self.refused.load(Ordering::Acquire) {
             held.forget();
         }
-        let until = self.wall() + MARGIN;
-        let lasts = |i: &&Identity| i.expiration().is_none_or(|end| end > until);
-        if let Some(identity) = held.identity.as_ref().filter(lasts) {
-            return Ok((identity.clone(), held.stamp));
+        let wall = self.wall();
+        if let Some(identity) = held.lasting(wall + MARGIN) {
+            return Ok((identity, held.stamp));
         }
         let now = self.clock.now();
-        if let Some((at, why)) = &held.failed
-            && now.since(*at) < PAUSE
-        {
-            return Err(why.clone());
-        }
-        let provider = match &held.provider {
-            Some(provider) => provider.clone(),
-            None => held.provider.insert(self.provider().await?).clone(),
+        let failed = match &held.failed {
+            Some((at, why)) if now.since(*at) < PAUSE => why.clone(),
+            _ => match self.look(&mut held).await {
+                Ok(identity) => {
+                    held.identity = Some(identity.clone());
+                    (held.stamp, held.failed) = (held.stamp + 1, None);
+                    return Ok((identity, held.stamp));
+                }
+                Err(why) => {
+                    held.provider = None;
+                    held.failed = Some((now, why.clone()));
+                    why
+                }
+            },
         };
-        match provider.provide_credentials().await {
-            Ok(credentials) => {
-                let identity = Identity::from(credentials);
-                held.identity = Some(identity.clone());
-                (held.stamp, held.failed) = (held.stamp + 1, None);
-                Ok((identity, held.stamp))
-            }
-            Err(error) => {
-                let why = format!("no AWS credentials: {}", DisplayErrorContext(error));
-                held.forget();
-                held.failed = Some((now, why.clone()));
-                Err(why)
-            }
+        match held.lasting(wall) {
+            Some(identity) => Ok((identity, held.stamp)),
+            None => Err(failed),
         }
     }
 
-    /// The chain, or the role that is assumed with it.
-    async fn provider(&self) -> Result<SharedCredentialsProvider, String> {
-        let role = self.role.as_ref();
-        let sts = role.map(|role| &role.sts_region).filter(|region| !region.is_empty());
-        let region = Region::new(sts.unwrap_or(&self.scope.region).clone());
-        let sdk = loader(region, self.http.clone(), WITHIN).load().await;
-        if let Some(role) = role {
-            let (session, external_id) = (given(&role.session_name), given(&role.external_id));
-            let role = Role { arn: &role.arn, session, external_id }.assume(&sdk).await;
-            return Ok(SharedCredentialsProvider::new(role));
+    async fn look(&self, held: &mut Held) -> Result<Identity, String> {
+        let provider = match (&held.provider, &self.source) {
+            (Some(provider), _) | (None, Source::Given(provider)) => provider.clone(),
+            (None, Source::Chain(chain)) => {
+                let provider = chain.provider().await;
+                provider.ok_or_else(|| "there is no chain of credentials".to_owned())?
+            }
+        };
+        held.provider = Some(provider.clone());
+        match provider.provide_credentials().await {
+            Ok(credentials) => Ok(Identity::from(credentials)),
+            Err(error) => Err(format!("no AWS credentials: {}", DisplayErrorContext(error))),
         }
-        sdk.credentials_provider().ok_or_else(|| "there is no chain of credentials".to_owned())
     }
 
     fn signature(
@@ -181,5 +188,11 @@ impl Signer for SigV4Signer {
 impl Held {
     fn forget(&mut self) {
         (self.provider, self.identity) = (None, None);
+    }
+
+    /// What is held, if it is good beyond `until`.
+    fn lasting(&self, until: SystemTime) -> Option<Identity> {
+        let lasts = |i: &&Identity| i.expiration().is_none_or(|end| end > until);
+        self.identity.as_ref().filter(lasts).cloned()
     }
 }
