@@ -128,6 +128,9 @@ fn is_plain(byte: u8) -> bool {
 }
 
 fn cleaned(name: &[u8]) -> Vec<u8> {
+    if name.is_ascii() {
+        return name.iter().copied().filter(|&byte| is_plain(byte)).collect();
+    }
     #[allow(clippy::expect_used)] // A constant, compiled in every test run.
     static FORBIDDEN: LazyLock<Regex> =
         LazyLock::new(|| Regex::new(r"[^ 0-9\p{L}_.:/%&#=+\-@]+").expect("a valid expression"));

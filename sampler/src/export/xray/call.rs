@@ -103,9 +103,6 @@ const CODES: [(&str, Reason); 13] = [
     ("DocumentTooLarge", Reason("xray_too_large")),
 ];
 
-/// Bytes that are escaped at a time.
-const PIECE: usize = 256;
-
 const OTHER: Reason = Reason("xray_other");
 const OTHER_CODE: &str = "other";
 
@@ -167,37 +164,6 @@ pub(super) fn is_throttle(code: &str) -> bool {
 /// Whether an error code of a call says that other credentials are needed.
 pub(super) fn is_credentials(code: &str) -> bool {
     CREDENTIALS.contains(&code)
-}
-
-/// The body of a call with these documents.
-pub(super) fn body(documents: &[Document]) -> Bytes {
-    let bytes: usize = documents.iter().map(|document| document.json.len() + 4).sum();
-    // About every tenth byte of a document is a quote.
-    let mut body = Vec::with_capacity(64 + bytes + bytes / 4);
-    body.extend_from_slice(b"{\"TraceSegmentDocuments\":[");
-    for (n, document) in documents.iter().enumerate() {
-        body.extend_from_slice(if n == 0 { b"\"" } else { b",\"" });
-        escape(&document.json, &mut body);
-        body.push(b'"');
-    }
-    body.extend_from_slice(b"]}");
-    body.into()
-}
-
-/// Appends a JSON text as it stands inside a JSON string. In such a text only quotes and
-/// backslashes have to be escaped; there are too many of them to look for each.
-fn escape(json: &[u8], out: &mut Vec<u8>) {
-    let mut piece = [0; 2 * PIECE];
-    for bytes in json.chunks(PIECE) {
-        let mut at = 0;
-        for &byte in bytes {
-            piece[at] = b'\\';
-            at += usize::from(matches!(byte, b'"' | b'\\'));
-            piece[at] = byte;
-            at += 1;
-        }
-        out.extend_from_slice(&piece[..at]);
-    }
 }
 
 // === impl Document ===

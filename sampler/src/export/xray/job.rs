@@ -12,7 +12,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use tailgate_xray::{Decision, Documents, Part, Translator};
 
-use super::call::{Document, MAX_CALL_BYTES, MAX_CALL_DOCUMENTS, Unprocessed, body, is_throttle};
+use super::body::body;
+use super::call::{Document, MAX_CALL_BYTES, MAX_CALL_DOCUMENTS, Unprocessed, is_throttle};
 use super::stats::XrayStats;
 use crate::core::outbox::{Item, Loss, Reason};
 use crate::export::{Attempt, Job};
