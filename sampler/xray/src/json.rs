@@ -31,17 +31,20 @@ const BRIEF_STRING: usize = 1024;
 /// A list takes no further item in a brief text once it has this many bytes.
 const BRIEF_LIST: usize = 2048;
 
-/// Bytes that stand for themselves inside a JSON string.
-const PLAIN: [bool; 256] = plain();
+/// An ASCII byte that stands for itself inside a JSON string.
+fn is_plain(byte: u8) -> bool {
+    (0x20..0x80).contains(&byte) && byte != b'"' && byte != b'\\'
+}
 
-const fn plain() -> [bool; 256] {
-    let mut table = [false; 256];
-    let mut byte = 0x20;
-    while byte < 0x80 {
-        table[byte] = byte != b'"' as usize && byte != b'\\' as usize;
-        byte += 1;
-    }
-    table
+/// The same of eight bytes. Only a byte that is not plain borrows from the next one, so what is
+/// found is there.
+#[inline]
+fn are_plain(word: u64) -> bool {
+    const ONES: u64 = u64::from_le_bytes([1; 8]);
+    const HIGH: u64 = ONES * 0x80;
+    let below = |word: u64, byte: u8| word.wrapping_sub(ONES * u64::from(byte));
+    let is = |byte: u8| below(word ^ (ONES * u64::from(byte)), 1);
+    (word | below(word, 0x20) | is(b'"') | is(b'\\')) & HIGH == 0
 }
 
 /// What OTLP/JSON calls a double that JSON has no number for.
@@ -103,6 +106,7 @@ impl Json {
     }
 
     /// A member with a string value.
+    #[inline]
     pub(crate) fn field(&mut self, name: &'static str, value: &[u8]) {
         self.key(name);
         self.string(value);
@@ -138,6 +142,7 @@ impl Json {
     }
 
     /// A member with the 16 hex digits of an id.
+    #[inline]
     pub(crate) fn field_id(&mut self, name: &'static str, id: [u8; 8]) {
         self.key(name);
         self.buf.push(b'"');
@@ -185,7 +190,9 @@ impl Json {
 
     #[inline]
     fn escaped_whole(&mut self, text: &[u8]) {
-        if text.iter().all(|&byte| PLAIN[byte as usize]) {
+        let (words, rest) = text.as_chunks();
+        let plain = words.iter().all(|word| are_plain(u64::from_le_bytes(*word)));
+        if plain && rest.iter().all(|&byte| is_plain(byte)) {
             self.buf.extend_from_slice(text);
         } else {
             self.escaped_slow(text);
@@ -215,26 +222,30 @@ impl Json {
     }
 
     /// Lower-case hex digits.
-    pub(crate) fn hex(&mut self, bytes: &[u8]) {
+    pub(crate) fn hex<const N: usize>(&mut self, bytes: &[u8; N]) {
         const DIGITS: &[u8; 16] = b"0123456789abcdef";
-        for byte in bytes {
-            self.buf.push(DIGITS[usize::from(byte >> 4)]);
-            self.buf.push(DIGITS[usize::from(byte & 15)]);
-        }
+        let digits = bytes.map(|b| [DIGITS[usize::from(b >> 4)], DIGITS[usize::from(b & 15)]]);
+        self.buf.extend_from_slice(digits.as_flattened());
     }
 
     pub(crate) fn int(&mut self, value: i64) {
-        // Writing to a vector cannot fail.
-        let _ = write!(self.buf, "{value}");
+        self.raw(itoa::Buffer::new().format(value));
     }
 
     /// A double; NaN and infinities are strings.
     pub(crate) fn double(&mut self, value: f64) {
-        let size = value.abs();
         if !value.is_finite() {
             self.not_finite = true;
-            self.string(not_finite(value).as_bytes());
-        } else if size != 0.0 && !(1e-6..1e21).contains(&size) {
+            return self.string(not_finite(value).as_bytes());
+        }
+        let mut buffer = zmij::Buffer::new();
+        let text = buffer.format_finite(value);
+        if !text.contains('e') {
+            return self.raw(text.strip_suffix(".0").unwrap_or(text));
+        }
+        // Go changes to exponents elsewhere, and writes them differently.
+        let size = value.abs();
+        if size != 0.0 && !(1e-6..1e21).contains(&size) {
             let text = format!("{value:e}");
             let (digits, exponent) = text.split_once('e').unwrap_or((&text, "0"));
             let sign = if exponent.starts_with('-') { "" } else { "+" };
@@ -301,6 +312,8 @@ impl Json {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn written(f: impl Fn(&mut Json)) -> String {
@@ -325,6 +338,34 @@ mod tests {
         assert_eq!(double(1e-6), "0.000001");
         assert_eq!(double(1.5e-7), "1.5e-7");
         assert_eq!(double(f64::MAX), "1.7976931348623157e+308");
+    }
+
+    proptest! {
+        /// As the standard library writes them, where Go does too.
+        #[test]
+        fn any_double(value in prop_oneof![prop::num::f64::NORMAL, Just(0.0), Just(-0.0), 1e-9..1e22_f64, 1.5e9..2e9_f64]) {
+            let size = value.abs();
+            prop_assume!(size == 0.0 || (1e-6..1e21).contains(&size));
+            prop_assert_eq!(written(|j| j.double(value)), value.to_string());
+        }
+
+        /// A byte at a time gives the same as words.
+        #[test]
+        fn any_string(text in prop::collection::vec(prop_oneof![0_u8.., 0x1e_u8..0x24, 0x5a_u8..0x5f], 0..40)) {
+            let plain = text.iter().all(|&byte| is_plain(byte));
+            let words = text.as_chunks().0;
+            for word in words {
+                let all = word.iter().all(|&byte| is_plain(byte));
+                prop_assert_eq!(are_plain(u64::from_le_bytes(*word)), all);
+            }
+            let quoted = written(|j| j.string(&text));
+            let read: String = serde_json::from_str(&quoted).expect("a JSON string");
+            if plain {
+                prop_assert_eq!(read.as_bytes(), text);
+            } else if let Ok(text) = str::from_utf8(&text) {
+                prop_assert_eq!(read, text);
+            }
+        }
     }
 
     #[test]

@@ -45,10 +45,11 @@ const MAX_BRIEF_SERVICE: usize = 1024;
 /// Writes the member `trace_id`: X-Ray's form sets off the time in the first four bytes.
 pub(crate) fn write_trace_id(json: &mut Json, trace_id: [u8; 16]) {
     json.key("trace_id");
+    let [a, b, c, d, rest @ ..] = trace_id;
     json.raw("\"1-");
-    json.hex(&trace_id[..4]);
+    json.hex(&[a, b, c, d]);
     json.raw("-");
-    json.hex(&trace_id[4..]);
+    json.hex(&rest);
     json.raw("\"");
 }
 
