@@ -181,6 +181,11 @@ fn functions(text: &str) -> Vec<(usize, usize)> {
     };
     let mut found = Vec::new();
     for (at, line) in lines.iter().enumerate().filter(|(_, line)| begins(line)) {
+        let mut ends = lines[at..].iter().filter_map(|line| line.chars().last());
+        if ends.find(|end| matches!(end, '{' | ';' | '}')) == Some(';') {
+            // A signature in a trait.
+            continue;
+        }
         let closes = |l: &&str| indent(l) == indent(line) && l.trim_start().starts_with('}');
         if let Some(length) = lines[at + 1..].iter().position(closes) {
             found.push((at + 1, length + 2));

@@ -2,7 +2,8 @@
 //!
 //! gRPC's connection is a tonic `Channel`; the framing of the one unary call is ours, so that the
 //! bytes are not copied and compression contexts are used again. HTTP is hyper-util's client with
-//! its pool; [`PostClient`] is what other APIs over HTTP use of it. Both connect the same way ([`connect`]): to a port or a unix socket, through a proxy,
+//! its pool; [`PostClient`] is what other APIs over HTTP use of it. Both connect
+//! the same way ([`connect`]): to a port or a unix socket, through a proxy,
 //! with TLS that is read again when its files change.
 
 mod answer;

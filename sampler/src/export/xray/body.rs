@@ -84,11 +84,13 @@ mod tests {
         Document { item: 0, span: 0, json: Bytes::copy_from_slice(json.as_bytes()) }
     }
 
+    const TEXT: &str = "[\"\\\\#\\]!\\[a\u{e9}\u{2022}]{0,40}|.{0,700}";
+
     proptest! {
         /// Any texts come out of a JSON reader as they went in; dense in what is escaped, and in
         /// what differs from that by one bit or one.
         #[test]
-        fn what_a_reader_gets(texts in proptest::collection::vec("[\"\\\\#\\]!\\[a\u{e9}\u{2022}]{0,40}|.{0,700}", 0..4)) {
+        fn what_a_reader_gets(texts in prop::collection::vec(TEXT, 0..4)) {
             let plain = |text: &String| text.replace(char::is_control, " ");
             let texts: Vec<_> = texts.iter().map(plain).collect();
             let documents: Vec<_> = texts.iter().map(|text| document(text)).collect();
