@@ -1,4 +1,4 @@
-"""An OTLP/HTTP endpoint that takes what is signed for AWS, as botocore signs it.
+"""An endpoint that takes what is signed for AWS, as botocore signs it.
 
 signed.py PORT SINK KEYS FATES: KEYS is JSON, secret and session token (or null) by access key.
 FATES is a JSON list of what becomes of the first requests: "pass", "expired" or "slow". What is
@@ -60,6 +60,7 @@ class Endpoint(BaseHTTPRequestHandler):
             answer = json.dumps({"__type": code, "message": code}).encode()
         line = {
             "key": scope[0],
+            "path": self.path,
             "scope": scope[2:],
             "names": names,
             "equal": equal,
@@ -97,7 +98,7 @@ class Endpoint(BaseHTTPRequestHandler):
         return auth.signature(text, request) == signature
 
     def passed_on(self, body):
-        kept = ("content-type", "content-encoding")
+        kept = ("content-type", "content-encoding", "authorization", "x-amz-date")
         headers = {name: self.headers[name] for name in kept if name in self.headers}
         sink = http.client.HTTPConnection(SINK)
         sink.request("POST", self.path, body, headers)

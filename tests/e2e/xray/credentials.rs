@@ -8,6 +8,8 @@ use std::time::{Duration, Instant};
 use tailgate_testkit::load::{self, Config};
 use tailgate_testkit::traffic::Traffic;
 use tailgate_testkit::wait::eventually;
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::net::{TcpListener, TcpStream};
 
 /// The environment variables of [`crate::fleet::tailgate`] are no credentials then.
 pub const NO_KEYS: [(&str, &str); 2] = [("AWS_ACCESS_KEY_ID", ""), ("AWS_SECRET_ACCESS_KEY", "")];
@@ -90,6 +92,71 @@ async fn credentials_come_from_a_web_identity() {
         let key = signs(more, &env, &[("token", "a.b.c".into())]).await;
         assert!(key.starts_with("ASIA"), "{key}");
     }
+}
+
+/// What gives credentials to a container, and to an instance; each under a key of its own.
+async fn metadata() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            tokio::spawn(answer(stream));
+        }
+    });
+    url
+}
+
+async fn answer(stream: TcpStream) -> Option<()> {
+    let mut lines = BufReader::new(stream).lines();
+    let mut head = vec![lines.next_line().await.ok()??];
+    while !head.last()?.is_empty() {
+        head.push(lines.next_line().await.ok()??.to_ascii_lowercase());
+    }
+    let has = |header: &str| head.iter().any(|line| line == header);
+    let credentials = |key: &str| {
+        format!(
+            "{{\"Code\": \"Success\", \"AccessKeyId\": \"{key}\", \"SecretAccessKey\": \"secret\", \
+             \"Token\": \"token\", \"Expiration\": \"2099-01-01T00:00:00Z\"}}"
+        )
+    };
+    let role = "/latest/meta-data/iam/security-credentials/";
+    let body = match head[0].split(' ').nth(1)? {
+        "/task" if has("authorization: between-us") => credentials("CONTAINER"),
+        "/latest/api/token" => "session".to_owned(),
+        target if !has("x-aws-ec2-metadata-token: session") => panic!("{target}"),
+        target if target == role => "tracing".to_owned(),
+        target if target == format!("{role}tracing") => credentials("INSTANCE"),
+        _ => String::new(),
+    };
+    let status = if body.is_empty() { "404 Not Found" } else { "200 OK" };
+    let answer = format!(
+        "HTTP/1.1 {status}\r\nx-aws-ec2-metadata-token-ttl-seconds: 600\r\ncontent-length: {}\r\n\
+         connection: close\r\n\r\n{body}",
+        body.len()
+    );
+    lines.get_mut().write_all(answer.as_bytes()).await.ok()
+}
+
+/// The role of a task on ECS, or of a pod with EKS Pod Identity.
+#[tokio::test(flavor = "multi_thread")]
+async fn credentials_come_from_the_containers_endpoint() {
+    let url = format!("{}/task", metadata().await);
+    let env = [
+        ("AWS_CONTAINER_CREDENTIALS_FULL_URI", &*url),
+        ("AWS_CONTAINER_AUTHORIZATION_TOKEN", "between-us"),
+    ];
+    for more in ["", ", local_mode: true"] {
+        assert_eq!(signs(more, &env, &[]).await, "CONTAINER");
+    }
+}
+
+/// The profile of an EC2 instance, by IMDSv2.
+#[tokio::test(flavor = "multi_thread")]
+async fn credentials_come_from_the_instance() {
+    let url = metadata().await;
+    let env =
+        [("AWS_EC2_METADATA_DISABLED", "false"), ("AWS_EC2_METADATA_SERVICE_ENDPOINT", &*url)];
+    assert_eq!(signs("", &env, &[]).await, "INSTANCE");
 }
 
 #[tokio::test(flavor = "multi_thread")]

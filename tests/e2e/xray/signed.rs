@@ -1,7 +1,8 @@
-//! X-Ray's OTLP endpoint by `otlp_http` and `sigv4auth`: a server that takes what botocore would
-//! sign, and the limits of the endpoint.
+//! A server that takes what botocore would sign: X-Ray's OTLP endpoint, by `otlp_http` and
+//! `sigv4auth`, with its limits; and X-Ray's API, by `awsxray`.
 
 use super::credentials::{FILES, NO_KEYS, ROLE, profile};
+use super::proxy::XrayProxy;
 use crate::SOON;
 use crate::fleet::{Node, Plan, Ports};
 use crate::python::{Moto, installed};
@@ -9,7 +10,8 @@ use crate::raw;
 use crate::spans::{dull, request};
 use opentelemetry_proto::tonic::trace::v1::Span;
 use serde_json::{Value, json};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::net::SocketAddr;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tailgate_testkit::load::{self, Config};
 use tailgate_testkit::ports::Port;
 use tailgate_testkit::process::{Process, Spec};
@@ -25,6 +27,9 @@ struct Endpoint {
     process: Process,
 }
 
+const MINUTE: Duration = Duration::from_secs(60);
+/// The process runs before we know that it does.
+const SLACK: Duration = Duration::from_secs(5);
 const DAY: Duration = Duration::from_secs(24 * 3600);
 /// What the signer must have signed.
 const SIGNED: [&str; 4] = ["content-encoding", "content-type", "host", "x-amz-date"];
@@ -48,10 +53,16 @@ async fn send(node: &Node, shape: &Shape) {
 
 impl Endpoint {
     async fn start(keys: Value, fates: Value) -> Endpoint {
-        let (port, sink) = (Port::reserve().unwrap(), Sink::local().await.unwrap());
+        let sink = Sink::local().await.unwrap();
+        Endpoint::before(sink.addr(), sink, keys, fates).await
+    }
+
+    /// Passes on to `target`, whether that is the sink or not.
+    async fn before(target: SocketAddr, sink: Sink, keys: Value, fates: Value) -> Endpoint {
+        let port = Port::reserve().unwrap();
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/e2e/py/signed.py");
         let spec = Spec::new(installed("python")).arg(script).arg(port.to_string());
-        let spec = spec.arg(sink.addr().to_string()).arg(keys.to_string());
+        let spec = spec.arg(target.to_string()).arg(keys.to_string());
         let mut process = spec.arg(fates.to_string()).start().unwrap();
         process.wait_port(port.addr(), SOON).await.unwrap();
         Endpoint { port, sink, process }
@@ -223,4 +234,40 @@ async fn what_the_endpoint_never_takes_is_counted_and_the_rest_goes_out() {
     assert_eq!(ledger.reasons("lost"), [("timestamp", 1), ("too_large", 1)].into());
     assert_eq!((code.is_some(), ledger.total("exported")), (true, 3));
     assert_eq!((endpoint.sink.received().len(), endpoint.seen().len()), (3, 2));
+}
+
+/// Documents, and a minute later the first telemetry record.
+#[tokio::test(flavor = "multi_thread")]
+async fn calls_of_the_api_are_signed_too() {
+    let moto = Moto::start().await;
+    let proxy = XrayProxy::start(moto.url()).await;
+    let known = json!({"KEY": ["se/cr+et", "to/ken=="]});
+    let fates = json!(["pass", "expired"]);
+    let sink = Sink::local().await.unwrap();
+    let endpoint = Endpoint::before(proxy.addr(), sink, known, fates).await;
+    let settings = format!(
+        "{{region: us-east-1, endpoint: \"http://{}\", telemetry: {{enabled: true}}}}",
+        endpoint.port.addr()
+    );
+    let plan = super::plan(&proxy, "");
+    let env = keys("KEY", "se/cr+et", "to/ken==");
+    let mut node = Plan { exporter: ("awsxray", settings), env, ..plan }.alone().await;
+    let began = Instant::now();
+    let shape = super::shape(30);
+    send(&node, &shape).await;
+    node.settled().await;
+    let record = async || endpoint.seen().iter().any(|seen| seen["path"] == "/TelemetryRecords");
+    eventually("a telemetry record", SOON + MINUTE, record).await.unwrap();
+    assert!(began.elapsed() + SLACK > MINUTE, "{:?}", began.elapsed());
+    let (code, ledger) = node.stop().await;
+    assert_eq!((code, ledger.total("exported"), ledger.total("lost")), (Some(0), 300, 0));
+    assert_eq!(proxy.stored(&shape).await.len(), 300);
+    let seen = endpoint.seen();
+    let names = json!(["content-type", "host", "x-amz-date", "x-amz-security-token"]);
+    for seen in &seen {
+        assert_eq!((&seen["equal"], &seen["names"]), (&json!(true), &names), "{seen}");
+        assert_eq!(seen["scope"], json!(["us-east-1", "xray", "aws4_request"]));
+    }
+    let refused: Vec<_> = seen.iter().filter(|seen| seen["status"] != 200).collect();
+    assert!(refused.len() == 1 && refused[0]["status"] == 403, "{seen:?}");
 }
