@@ -104,7 +104,7 @@ fn xray_settings(aws: &AwsXray) -> XraySettings {
         external_id: given(&aws.external_id),
         request_timeout: aws.request_timeout,
         no_verify_ssl: aws.no_verify_ssl,
-        proxy_address: given(&aws.proxy_address),
+        proxy_address: aws.proxy_address.clone(),
     }
 }
 

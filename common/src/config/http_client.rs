@@ -82,7 +82,7 @@ impl OtlpHttpClient {
             level: level(&r.map_or_empty("compression_params"), compression),
             headers: headers(r, "headers"),
             timeout: r.duration_or("timeout", Duration::from_secs(30)),
-            proxy_url: proxy_url(r),
+            proxy_url: read_proxy(r, "proxy_url"),
             max_idle: max_idle(r),
             idle_timeout: r.duration_or("idle_conn_timeout", Duration::from_secs(90)),
             ping: ping(r),
@@ -152,10 +152,11 @@ fn level(r: &Reader<'_>, compression: Compression) -> Option<u32> {
     u32::try_from(level).ok().filter(|level| *level > 0).map(|level| level.min(22))
 }
 
-fn proxy_url(r: &Reader<'_>) -> Secret {
-    let url = r.secret("proxy_url");
-    if !url.expose().is_empty() && Proxy::from_url(url.expose(), "proxy_url").is_err() {
-        r.reject(&["proxy_url"], "is not the URL of an HTTP proxy", "write http://host:port");
+/// The URL of a proxy, which may have a password in it.
+pub fn read_proxy(r: &Reader<'_>, key: &'static str) -> Secret {
+    let url = r.secret(key);
+    if !url.expose().is_empty() && Proxy::from_url(url.expose(), key).is_err() {
+        r.reject(&[key], "is not the URL of an HTTP proxy", "write http://host:port");
     }
     url
 }

@@ -56,7 +56,7 @@ pub use endpoint::is_host_port;
 pub use env::Env;
 pub use error::{Asked, ConfigError, ConfigErrors, Diag, Note, Usage};
 pub use health::HealthCheck;
-pub use http_client::OtlpHttpClient;
+pub use http_client::{OtlpHttpClient, read_proxy};
 pub use input::Input;
 pub use item::Item;
 pub use known::{Answer, Known, known};

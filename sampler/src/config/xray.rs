@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tailgate_common::config::{Queue, Reader};
+use tailgate_common::config::{Queue, Reader, Secret, read_proxy};
 use tailgate_common::retry::Retry;
 use tailgate_xray::{Conventions, Told};
 
@@ -19,8 +19,8 @@ pub struct AwsXray {
     pub max_retries: u32,
     /// Whether to take any certificate; default false.
     pub no_verify_ssl: bool,
-    /// URL of an HTTP proxy.
-    pub proxy_address: String,
+    /// URL of an HTTP proxy; empty: as the environment says.
+    pub proxy_address: Secret,
     /// AWS region; if empty, from the environment, the shared files or the instance.
     pub region: String,
     /// Whether EC2 metadata are left alone; default false.
@@ -84,6 +84,11 @@ impl AwsXray {
             let help = "write http://host:port or https://host";
             r.error("endpoint", &format!("{endpoint:?} is no URL"), help);
         }
+        let proxy_address = read_proxy(r, "proxy_address");
+        let no_verify_ssl = r.bool_or("no_verify_ssl", false);
+        if no_verify_ssl && !proxy_address.expose().is_empty() {
+            r.error("no_verify_ssl", "cannot be done with proxy_address", "leave one of them out");
+        }
         let workers = r.typed("num_workers").and_then(|i| i.integer(1, 10_000));
         let seconds = r.typed("request_timeout_seconds").and_then(|i| i.integer(0, 86_400));
         let attempts = r.typed("max_retries").and_then(|i| i.integer(0, 1000));
@@ -92,8 +97,8 @@ impl AwsXray {
             endpoint,
             request_timeout: Duration::from_secs(seconds.unwrap_or(30) as u64),
             max_retries: attempts.unwrap_or(2) as u32,
-            no_verify_ssl: r.bool_or("no_verify_ssl", false),
-            proxy_address: r.string_or("proxy_address", ""),
+            no_verify_ssl,
+            proxy_address,
             region: r.string_or("region", ""),
             local_mode: r.bool_or("local_mode", false),
             resource_arn: r.string_or("resource_arn", ""),

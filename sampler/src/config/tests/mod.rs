@@ -348,6 +348,16 @@ fn bad_exporters() {
             "{semantic_conventions: x}",
             "f.yaml:1:45: exporters.awsxray.semantic_conventions: \"x\" is not known here",
         ),
+        (
+            "awsxray",
+            "{proxy_address: 'u:hush@::'}",
+            "f.yaml:1:23: exporters.awsxray.proxy_address: is not the URL of an HTTP proxy",
+        ),
+        (
+            "awsxray",
+            "{no_verify_ssl: true, proxy_address: 'http://a:1'}",
+            "f.yaml:1:38: exporters.awsxray.no_verify_ssl: cannot be done with proxy_address",
+        ),
         ("awsxray", "{regoin: x}", "f.yaml:1:23: exporters.awsxray.regoin: unknown key"),
         (
             "otlphttp",

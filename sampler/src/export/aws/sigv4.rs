@@ -14,7 +14,7 @@ use http::header::PROXY_AUTHORIZATION;
 use http::{HeaderMap, HeaderName, HeaderValue, Uri};
 use tailgate_common::client::{Signed, Signer, Stamp};
 use tailgate_common::clock::{Clock, Nanos};
-use tailgate_common::config::{Scope, SigV4};
+use tailgate_common::config::{Scope, Secret, SigV4};
 use tokio::sync::Mutex;
 
 use super::chain::Chain;
@@ -77,7 +77,7 @@ impl SigV4Signer {
         let sts = role.as_ref().map(|role| &role.sts_region).filter(|region| !region.is_empty());
         let chain = Chain {
             region: Region::new(sts.unwrap_or(&scope.region).clone()),
-            http: http_client(None, true)?,
+            http: http_client(&Secret::default(), true)?,
             within: WITHIN,
             instance: true,
             role,

@@ -102,13 +102,12 @@ fn url(base: &str, path: &str) -> Result<Uri, ExportError> {
 fn proxy(settings: &XraySettings, url: &Uri) -> Result<Option<Proxy>, ExportError> {
     let is_https = url.scheme_str() == Some("https");
     let port = url.port_u16().unwrap_or(if is_https { 443 } else { 80 });
-    let found = match &settings.proxy_address {
-        Some(proxy) => Proxy::from_url(proxy, "proxy_address").map(Some),
-        None => ProxyEnvironment::read(|name| std::env::var(name).ok()).proxy(
-            is_https,
-            url.host().unwrap_or_default(),
-            port,
-        ),
+    let found = match settings.proxy_address.expose() {
+        "" => {
+            let environment = ProxyEnvironment::read(|name| std::env::var(name).ok());
+            environment.proxy(is_https, url.host().unwrap_or_default(), port)
+        }
+        proxy => Proxy::from_url(proxy, "proxy_address").map(Some),
     };
     found.map_err(|error| setting(error.to_string()))
 }
@@ -127,11 +126,7 @@ impl ApiClient {
         credentials: Option<SharedCredentialsProvider>,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, ExportError> {
-        if settings.proxy_address.is_some() && settings.no_verify_ssl {
-            let text = "no_verify_ssl cannot be done with proxy_address: leave one of them out";
-            return Err(setting(text));
-        }
-        let http = http_client(settings.proxy_address.as_deref(), !settings.no_verify_ssl)?;
+        let http = http_client(&settings.proxy_address, !settings.no_verify_ssl)?;
         let instance = !settings.local_mode;
         let Some(region) = region(settings.region.as_deref(), instance).await else {
             return Err(setting("no region: set `region`, or AWS_REGION"));

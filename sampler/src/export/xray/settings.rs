@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use tailgate_common::config::Secret;
 use tailgate_common::retry::Retry;
 
 use super::PaceSettings;
@@ -21,10 +22,10 @@ pub struct XraySettings {
     pub external_id: Option<String>,
     /// For one call.
     pub request_timeout: Duration,
-    /// Do not check the server's certificate.
+    /// Do not check the server's certificate. Not together with a proxy.
     pub no_verify_ssl: bool,
-    /// Proxy for all calls; else the usual environment variables are heeded.
-    pub proxy_address: Option<String>,
+    /// Proxy for all calls; if empty, the usual environment variables are heeded.
+    pub proxy_address: Secret,
 }
 
 /// How calls are made, and made again.
@@ -71,7 +72,7 @@ impl Default for XraySettings {
             external_id: None,
             request_timeout: DEFAULT_TIMEOUT,
             no_verify_ssl: false,
-            proxy_address: None,
+            proxy_address: Secret::default(),
         }
     }
 }
