@@ -112,10 +112,7 @@ proptest! {
         let indexes: Vec<u32> = (0..out.spans().len() as u32).collect();
         let mut fragment = Vec::new();
         splice(&bytes, &out, &indexes, &mut fragment);
-        if let Err(error) = Request::decode(&fragment[..]) {
-            // Strings pass through unchecked; groups are refused by us alone.
-            prop_assert!(error.to_string().contains("UTF-8"), "{}", error);
-        }
+        prop_assert!(Request::decode(&fragment[..]).is_ok());
     }
 
     #[test]
