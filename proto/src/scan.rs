@@ -10,6 +10,7 @@ use thiserror::Error;
 
 use crate::id::{SpanId, TraceId};
 use crate::schema::{self, Malformed};
+use crate::view::{ResourceView, messages};
 use crate::wire::{Field, Fields, Wire, WireError};
 
 /// What a request may contain.
@@ -197,6 +198,17 @@ impl Scan {
     /// The resource that this scope belongs to, as an index.
     pub fn resource_of(&self, scope: u32) -> u32 {
         self.scopes[scope as usize].resource
+    }
+
+    /// All resources, in request order.
+    pub fn resources<'a>(&'a self, request: &'a [u8]) -> impl Iterator<Item = ResourceView<'a>> {
+        self.resources.iter().map(|header| {
+            let ranges = self.header_ranges(*header).iter();
+            let fields = ranges.map(|(start, end)| &request[*start as usize..*end as usize]);
+            // Each range is whole fields; the last resource counts.
+            let found = fields.filter_map(|fields| messages(fields, 1).last()).next_back();
+            ResourceView::new(found.unwrap_or_default())
+        })
     }
 
     pub(crate) fn header_ranges(&self, header: Header) -> &[(u32, u32)] {

@@ -142,13 +142,16 @@ fn is_plain_pair(pair: &[u8]) -> bool {
     let [0x0a, key_len @ ..0x80, rest @ ..] = pair else { return false };
     let Some((key, rest)) = rest.split_at_checked(usize::from(*key_len)) else { return false };
     let [0x12, len @ ..0x80, value @ ..] = rest else { return false };
-    if usize::from(*len) != value.len() || !key.is_ascii() {
+    if usize::from(*len) != value.len() {
         return false;
     }
     match value {
-        [0x0a, len @ ..0x80, text @ ..] => usize::from(*len) == text.len() && text.is_ascii(),
-        [0x10 | 0x18, more @ .., ..0x80] => more.len() < 9 && more.iter().all(|b| *b >= 0x80),
-        [0x21, double @ ..] => double.len() == 8,
+        // Tags and lengths are ASCII, too: one look at all of it.
+        [0x0a, len @ ..0x80, text @ ..] => usize::from(*len) == text.len() && pair.is_ascii(),
+        [0x10 | 0x18, more @ .., ..0x80] => {
+            more.len() < 9 && more.iter().all(|b| *b >= 0x80) && key.is_ascii()
+        }
+        [0x21, double @ ..] => double.len() == 8 && key.is_ascii(),
         _ => false,
     }
 }

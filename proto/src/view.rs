@@ -40,7 +40,7 @@ pub(crate) fn messages(bytes: &[u8], number: u32) -> impl Iterator<Item = &[u8]>
 }
 
 pub(crate) fn fields(bytes: &[u8]) -> impl Iterator<Item = Field<'_>> + Clone {
-    Fields::new(bytes).map_while(Result::ok)
+    Fields::new(bytes).sound()
 }
 
 /// The last length-delimited field with this number, or nothing.

@@ -55,6 +55,10 @@ pub struct Fields<'a> {
     at: usize,
 }
 
+/// The fields of one message up to its first error.
+#[derive(Debug, Clone)]
+pub struct Sound<'a>(Fields<'a>);
+
 /// Appends a varint.
 #[inline]
 pub fn put_varint(out: &mut Vec<u8>, mut value: u64) {
@@ -142,6 +146,12 @@ impl<'a> Fields<'a> {
         Self { bytes, at: 0 }
     }
 
+    /// The same, but an error is not told: it is the end.
+    #[inline]
+    pub fn sound(self) -> Sound<'a> {
+        Sound(self)
+    }
+
     // Left to the compiler, this became a call as the crate grew: a scan took twice to three times as long.
     #[inline(always)]
     fn read(&mut self) -> Result<Field<'a>, WireError> {
@@ -198,5 +208,17 @@ impl<'a> Iterator for Fields<'a> {
             self.at = self.bytes.len();
         }
         Some(field)
+    }
+}
+
+// === impl Sound ===
+
+impl<'a> Iterator for Sound<'a> {
+    type Item = Field<'a>;
+
+    // `map_while` would not be inlined, and be a fifth of what a fold takes.
+    #[inline(always)]
+    fn next(&mut self) -> Option<Field<'a>> {
+        self.0.next()?.ok()
     }
 }

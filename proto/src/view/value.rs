@@ -59,6 +59,16 @@ impl<'a> Attributes<'a> {
         Self { fields: Fields::new(bytes), number }
     }
 
+    /// The pairs as they stand, each a `KeyValue` message.
+    #[inline]
+    pub fn pairs(self) -> impl Iterator<Item = &'a [u8]> {
+        let Self { fields, number } = self;
+        fields
+            .sound()
+            .filter(move |field| field.number == number)
+            .filter_map(|f| f.value.len_bytes())
+    }
+
     /// The value of the first pair with this key.
     pub fn get(&self, key: &str) -> Option<Value<'a>> {
         self.clone().find(|(k, _)| *k == key.as_bytes()).map(|(_, value)| value)

@@ -17,8 +17,8 @@ impl Program {
         if open.is_empty() {
             return;
         }
-        for (key, value) in resource {
-            self.leaves.look_at((key, &value), Place::Resource, &mut open, &mut facts.matched);
+        for pair in resource.pairs() {
+            self.leaves.look_at(pair, Place::Resource, &mut open, &mut facts.matched);
             if open.is_empty() {
                 return;
             }
@@ -32,10 +32,10 @@ impl Program {
     pub fn fold_span(&self, span: SpanView<'_>, facts: &mut Facts) {
         let mut open = self.leaves.open(facts.matched);
         let mut seen = SpanFacts { root: true, ..SpanFacts::default() };
-        for field in Fields::new(span.bytes()).map_while(Result::ok) {
+        for field in Fields::new(span.bytes()).sound() {
             match (field.number, field.value) {
                 (9, Wire::Len(pair)) if !open.is_empty() => {
-                    self.leaves.look_at_pair(pair, &mut open, &mut facts.matched);
+                    self.leaves.look_at(pair, Place::Span, &mut open, &mut facts.matched);
                 }
                 (4, Wire::Len(parent)) => seen.root = parent.iter().all(|byte| *byte == 0),
                 (7, Wire::Fixed64(ns)) => seen.start_ns = ns,
@@ -49,7 +49,7 @@ impl Program {
 }
 
 fn read_status(status: &[u8], code: &mut u64) {
-    for field in Fields::new(status).map_while(Result::ok) {
+    for field in Fields::new(status).sound() {
         if let (3, Wire::Varint(value)) = (field.number, field.value) {
             *code = value;
         }

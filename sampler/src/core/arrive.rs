@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use tailgate_common::clock::Nanos;
 use tailgate_policy::{Facts, Program, Value};
-use tailgate_proto::view::resource_spans;
+use tailgate_proto::view::SpanView;
 use tailgate_proto::{TraceId, splice, spliced_len};
 
 use super::counts::{Early, Transition};
@@ -152,8 +152,7 @@ impl Shard {
                     trace.last = Some(record);
                     trace.spans += fresh.len() as u32;
                     trace.bytes = trace.bytes.saturating_add(len as u32);
-                    let fragment = self.log.read(record).fragment;
-                    fold(&self.program, fragment, &mut trace.facts);
+                    fold(&self.program, request, fresh, &mut trace.facts);
                 }
                 Some(Err(_)) | None => {
                     fresh.iter().for_each(|i| trace.seen.remove(request.hashes[*i as usize]));
@@ -324,11 +323,15 @@ fn select_fresh(
     fresh.extend(indexes.iter().filter(new));
 }
 
-fn fold(program: &Program, fragment: &[u8], facts: &mut Facts) {
-    for group in resource_spans(fragment) {
-        program.fold_resource(group.resource().attributes(), facts);
-        for span in group.scopes().flat_map(|scope| scope.spans()) {
-            program.fold_span(span, facts);
+fn fold(program: &Program, request: &Request<'_>, indexes: &[u32], facts: &mut Facts) {
+    let mut last = None;
+    for index in indexes {
+        let span = &request.scan.spans()[*index as usize];
+        let resource = request.scan.resource_of(span.scope);
+        if last.replace(resource) != Some(resource) {
+            facts.join(&request.resources[resource as usize]);
         }
+        let bytes = &request.bytes[span.start as usize..span.end as usize];
+        program.fold_span(SpanView::new(bytes), facts);
     }
 }

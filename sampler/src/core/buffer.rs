@@ -6,7 +6,7 @@ use std::sync::Arc;
 use parking_lot::{Mutex, MutexGuard};
 use tailgate_common::clock::Nanos;
 use tailgate_common::limit::ByteBudget;
-use tailgate_policy::Program;
+use tailgate_policy::{Facts, Program};
 use tailgate_proto::{Limits, Scan, ScanError, TraceId, scan};
 use xxhash_rust::xxh3::xxh3_128;
 
@@ -23,6 +23,7 @@ const MAX_GROWTH: usize = 32;
 /// The buffer of a sampler.
 pub struct Buffer {
     shards: Box<[Mutex<Shard>]>,
+    program: Arc<Program>,
 }
 
 /// What became of a request.
@@ -41,6 +42,7 @@ pub struct Outcome {
 struct Work {
     scan: Scan,
     hashes: Vec<u128>,
+    resources: Vec<Facts>,
     /// Shard, trace and index of each span; sorted, so that a shard's and a trace's spans are together.
     order: Vec<(u8, TraceId, u32)>,
     indexes: Vec<u32>,
@@ -61,7 +63,7 @@ impl Buffer {
     /// An empty buffer. `settings` are those of one shard.
     pub fn new(settings: &Settings, program: &Arc<Program>, budget: &ByteBudget) -> Self {
         let shard = |_| Mutex::new(Shard::new(settings.clone(), program.clone(), budget.clone()));
-        Self { shards: (0..SHARDS).map(shard).collect() }
+        Self { shards: (0..SHARDS).map(shard).collect(), program: program.clone() }
     }
 
     /// Takes the spans of a request.
@@ -77,7 +79,7 @@ impl Buffer {
         out: &impl Outlet,
     ) -> Result<Outcome, ScanError> {
         WORK.with_borrow_mut(|work| {
-            work.prepare(request, limits)?;
+            work.prepare(request, limits, &self.program)?;
             let arrived = self.insert(now, role, request, work, out);
             let rejected = work.scan.rejected();
             Ok(Outcome { arrived, rejected: rejected.spans, reason: rejected.reason.clone() })
@@ -107,8 +109,8 @@ impl Buffer {
         work: &mut Work,
         out: &impl Outlet,
     ) -> Arrived {
-        let Work { scan, hashes, order, indexes } = work;
-        let request = Request { bytes, scan, hashes };
+        let Work { scan, hashes, resources, order, indexes } = work;
+        let request = Request { bytes, scan, hashes, resources };
         let mut arrived = Arrived::default();
         for of_shard in order.chunk_by(|a, b| a.0 == b.0) {
             let mut shard = self.shards[usize::from(of_shard[0].0)].lock();
@@ -137,8 +139,19 @@ pub fn totals(shards: &[MutexGuard<'_, Shard>]) -> (Counts, u64) {
 
 impl Work {
     /// Everything that needs no lock.
-    fn prepare(&mut self, request: &[u8], limits: &Limits) -> Result<(), ScanError> {
+    fn prepare(
+        &mut self,
+        request: &[u8],
+        limits: &Limits,
+        program: &Program,
+    ) -> Result<(), ScanError> {
         scan(request, limits, &mut self.scan)?;
+        self.resources.clear();
+        self.resources.extend(self.scan.resources(request).map(|resource| {
+            let mut facts = program.new_facts();
+            program.fold_resource(resource.attributes(), &mut facts);
+            facts
+        }));
         self.hashes.clear();
         self.order.clear();
         for (index, span) in self.scan.spans().iter().enumerate() {

@@ -187,9 +187,9 @@ impl Shard {
 
     /// Gives the trace's bytes back; its hashes stay for a while.
     pub(super) fn end(&mut self, now: Nanos, trace_id: TraceId, sampled: bool) {
-        let last = self.index.get(&trace_id).and_then(|trace| trace.last);
-        for record in self.records(last) {
-            self.log.release(record);
+        let mut next = self.index.get(&trace_id).and_then(|trace| trace.last);
+        while let Some(record) = next {
+            next = self.log.release(record);
         }
         let Some(trace) = self.index.get_mut(&trace_id) else { return };
         self.ages.removal.record(now.since(trace.first_seen).as_secs_f64());
@@ -248,7 +248,9 @@ impl Shard {
             if let Some(trace) = self.index.get_mut(&trace_id) {
                 trace.last = Some(moved);
             }
-            records.into_iter().for_each(|record| self.log.release(record));
+            for record in records {
+                self.log.release(record);
+            }
         }
         true
     }

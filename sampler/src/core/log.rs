@@ -166,10 +166,11 @@ impl Log {
         record
     }
 
-    /// Gives a record up: its bytes are freed with its segment.
-    pub fn release(&mut self, at: RecordRef) {
-        let total = RECORD_OVERHEAD + self.read(at).fragment.len();
-        let Some(segment) = self.segments.get_mut(&at.segment) else { return };
+    /// Gives a record up: its bytes are freed with its segment. Tells the trace's record before it.
+    pub fn release(&mut self, at: RecordRef) -> Option<RecordRef> {
+        let Record { prev, fragment, .. } = self.read(at);
+        let total = RECORD_OVERHEAD + fragment.len();
+        let segment = self.segments.get_mut(&at.segment)?;
         assert!(segment.live >= total, "a record is released once");
         segment.live -= total;
         self.live_bytes -= total as u64;
@@ -177,6 +178,7 @@ impl Log {
             // The open one too: an idle shard must not keep what a busy one needs.
             self.free(at.segment);
         }
+        prev
     }
 
     /// A full segment of which less than a half is live, if capacity is wasted on the whole.

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use hashbrown::HashMap;
 use tailgate_common::clock::Nanos;
 use tailgate_common::limit::{ByteBudget, Permit};
-use tailgate_policy::{Program, Tally, Value};
+use tailgate_policy::{Facts, Program, Tally, Value};
 use tailgate_proto::{Scan, TraceId};
 
 use super::by_value::ByValue;
@@ -82,7 +82,7 @@ pub enum Role {
     },
 }
 
-/// A scanned request, and the hash of each of its spans.
+/// A scanned request, and what is known of its spans and resources.
 #[derive(Debug, Clone, Copy)]
 pub struct Request<'a> {
     /// The bytes that were scanned.
@@ -91,6 +91,8 @@ pub struct Request<'a> {
     pub scan: &'a Scan,
     /// For each span of the scan, xxh3-128 of its bytes.
     pub hashes: &'a [u128],
+    /// For each resource of the scan, what it adds to the facts of a trace with spans of it.
+    pub resources: &'a [Facts],
 }
 
 /// What became of the spans of one arrival.
