@@ -35,6 +35,13 @@ impl TraceId {
     pub fn slot(&self) -> Slot {
         (xxh3_64(&self.0) & 0xffff) as Slot
     }
+
+    /// A number to sort traces by: those of a slot are together, slots are in their order. Different traces may have
+    /// the same.
+    pub fn rank(&self) -> u64 {
+        // The slot is on top.
+        xxh3_64(&self.0).rotate_right(16)
+    }
 }
 
 impl fmt::Display for TraceId {

@@ -137,7 +137,7 @@ impl Message {
 /// one byte; the value an ASCII string or a number. `check` accepts these too, and decides about all others.
 ///
 /// Two thirds of a scan were the reading of attributes field by field and the UTF-8 of each of their strings.
-#[inline]
+#[inline(always)]
 fn is_plain_pair(pair: &[u8]) -> bool {
     let [0x0a, key_len @ ..0x80, rest @ ..] = pair else { return false };
     let Some((key, rest)) = rest.split_at_checked(usize::from(*key_len)) else { return false };

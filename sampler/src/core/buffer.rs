@@ -43,8 +43,8 @@ struct Work {
     scan: Scan,
     hashes: Vec<u128>,
     resources: Vec<Facts>,
-    /// Shard, trace and index of each span; sorted, so that a shard's and a trace's spans are together.
-    order: Vec<(u8, TraceId, u32)>,
+    /// Rank of the trace and index of each span; sorted, so that a shard's and a trace's spans are together.
+    order: Vec<(u64, u32)>,
     indexes: Vec<u32>,
 }
 
@@ -54,7 +54,12 @@ thread_local! {
 
 /// The shard of a trace: its range of slots.
 pub fn shard_of(trace_id: &TraceId) -> usize {
-    usize::from(trace_id.slot()) * SHARDS / tailgate_proto::SLOTS
+    shard_at(trace_id.rank())
+}
+
+/// The shard of the traces with this rank.
+fn shard_at(rank: u64) -> usize {
+    (rank >> 48) as usize * SHARDS / tailgate_proto::SLOTS
 }
 
 // === impl Buffer ===
@@ -112,12 +117,13 @@ impl Buffer {
         let Work { scan, hashes, resources, order, indexes } = work;
         let request = Request { bytes, scan, hashes, resources };
         let mut arrived = Arrived::default();
-        for of_shard in order.chunk_by(|a, b| a.0 == b.0) {
-            let mut shard = self.shards[usize::from(of_shard[0].0)].lock();
-            for of_trace in of_shard.chunk_by(|a, b| a.1 == b.1) {
+        let trace_id = |(_, index): &(u64, u32)| scan.spans()[*index as usize].trace_id;
+        for of_shard in order.chunk_by(|a, b| shard_at(a.0) == shard_at(b.0)) {
+            let mut shard = self.shards[shard_at(of_shard[0].0)].lock();
+            for of_trace in of_shard.chunk_by(|a, b| trace_id(a) == trace_id(b)) {
                 indexes.clear();
-                indexes.extend(of_trace.iter().map(|(_, _, index)| *index));
-                arrived += shard.arrive(now, role, of_trace[0].1, &request, indexes, out);
+                indexes.extend(of_trace.iter().map(|(_, index)| *index));
+                arrived += shard.arrive(now, role, trace_id(&of_trace[0]), &request, indexes, out);
             }
         }
         arrived
@@ -157,8 +163,7 @@ impl Work {
         for (index, span) in self.scan.spans().iter().enumerate() {
             let bytes = &request[span.start as usize..span.end as usize];
             self.hashes.push(xxh3_128(bytes));
-            let shard = shard_of(&span.trace_id) as u8;
-            self.order.push((shard, span.trace_id, index as u32));
+            self.order.push((span.trace_id.rank(), index as u32));
         }
         self.order.sort_unstable();
         self.check_headers(request.len())
@@ -167,11 +172,13 @@ impl Work {
     /// A resource and a scope are held once for each trace that has spans of them. A request must not grow by that
     /// beyond what its size can pay for.
     fn check_headers(&self, len: usize) -> Result<(), ScanError> {
-        let spans = self.scan.spans();
-        let scope = |index: u32| spans[index as usize].scope;
-        let same =
-            |a: &(u8, TraceId, u32), b: &(u8, TraceId, u32)| a.1 == b.1 && scope(a.2) == scope(b.2);
-        let headers = self.order.chunk_by(same).map(|run| self.scan.header_bytes(scope(run[0].2)));
+        let span = |(_, index): &(u64, u32)| &self.scan.spans()[*index as usize];
+        let same = |a: &(u64, u32), b: &(u64, u32)| {
+            let (a, b) = (span(a), span(b));
+            a.trace_id == b.trace_id && a.scope == b.scope
+        };
+        let headers = self.order.chunk_by(same);
+        let headers = headers.map(|run| self.scan.header_bytes(span(&run[0]).scope));
         let (bytes, limit) = (headers.sum::<usize>(), MAX_GROWTH * len + (1 << 20));
         if bytes > limit {
             return Err(ScanError::Headers { bytes, limit });
