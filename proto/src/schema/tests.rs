@@ -120,7 +120,7 @@ fn changes() -> impl Strategy<Value = Vec<(u8, prop::sample::Index, u8)>> {
 
 proptest! {
     #![proptest_config(ProptestConfig {
-        cases: 2_000,
+        cases: 5_000,
         failure_persistence: None,
         ..ProptestConfig::default()
     })]
@@ -135,15 +135,26 @@ proptest! {
         prop_assert_eq!(SPAN.check(&bytes, depth), plain(&SPAN, &bytes, depth));
     }
 
-    /// As a pair in a list, whose length fits: so that what was changed is inside the pair.
+    /// As a pair in a list, whose length fits: so that what was changed is inside the pair, or inside its value.
     #[test]
     fn pairs_are_judged_by_the_plain_rules(
         pair in pair(),
+        in_value in any::<bool>(),
         changes in changes(),
         depth in 0..6usize,
     ) {
+        let value = pair.value.clone().unwrap_or_default();
+        let mut value = value.encode_to_vec();
         let mut pair = pair.encode_to_vec();
-        mutate(&mut pair, changes);
+        if in_value {
+            // With a length that fits, too.
+            let head = 1 + crate::wire::varint_len(value.len() as u64);
+            pair.truncate(pair.len() - head - value.len());
+            mutate(&mut value, changes);
+            crate::wire::put_len(&mut pair, 2, &value);
+        } else {
+            mutate(&mut pair, changes);
+        }
         let mut list = Vec::new();
         crate::wire::put_len(&mut list, 1, &pair);
         let plainly = plain(&KEY_VALUE_LIST, &list, depth);
