@@ -321,7 +321,10 @@ impl Node {
             Ok(Outcome { arrived, rejected, .. }) => DeliverResult {
                 held: arrived.accepted,
                 rejected: rejected as u32,
-                ..refuse(arrived.refused, "no memory for new traces".to_owned())
+                ..refuse(
+                    arrived.refused,
+                    "no room: memory or the queues of exporters are full".to_owned(),
+                )
             },
         }
     }

@@ -225,6 +225,7 @@ fn taken(response: &Response) -> Answer {
 fn refusal(response: &Response) -> (String, String) {
     let body: Refusal = serde_json::from_slice(&response.body).unwrap_or_default();
     let header = response.headers.get("x-amzn-errortype").and_then(|code| code.to_str().ok());
+    let header = header.filter(|code| !code.is_empty());
     let code = header.map(str::to_owned).or(body.code).unwrap_or_default();
     let code = code.rsplit('#').next().and_then(|code| code.split(':').next()).unwrap_or_default();
     (code.trim().to_owned(), body.message.unwrap_or_default())

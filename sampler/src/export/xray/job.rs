@@ -58,7 +58,7 @@ pub(super) struct Sorted<'u> {
 /// Translate until this many bytes of documents are there.
 const AHEAD_BYTES: usize = 2 * MAX_CALL_BYTES;
 /// How many times the room of their fragment documents commonly take.
-const GROWTH: usize = 3;
+const GROWTH: usize = 2;
 
 fn loss(document: &Document, reason: Reason) -> Loss {
     Loss { item: document.item, first: document.span, spans: 1, reason }

@@ -93,6 +93,9 @@ async fn whatever_goes_wrong_what_is_exported_is_stored() {
         Unprocessed("InternalFailure"),
         ResetAfterStoring,
         Fault::TooMany,
+        Fault::InBody,
+        Fault::Foreign,
+        Fault::Cut,
         Throttle,
     ];
     let server = XrayServer::start(faults).await;
@@ -104,7 +107,7 @@ async fn whatever_goes_wrong_what_is_exported_is_stored() {
     assert_eq!(server.stored(), 1000);
     assert_eq!(counts.queues[0].sent, 1000);
     assert_eq!(server.faults_left(), 0, "not all faults were met");
-    assert_eq!(watch.read().throttled, 3, "two throttles and a bare 429");
+    assert_eq!(watch.read().throttled, 4, "three that say so and a bare 429");
 }
 
 #[tokio::test]

@@ -32,6 +32,12 @@ pub(super) enum Fault {
     Reset,
     /// The connection is reset when all is stored.
     ResetAfterStoring,
+    /// 400 whose body says that it is throttled, in the form with a namespace and a URL.
+    InBody,
+    /// 200, but not as X-Ray.
+    Foreign,
+    /// 200, and the connection ends before the answer does.
+    Cut,
     /// Every other document is unprocessed, with this code.
     Unprocessed(&'static str),
 }
@@ -138,9 +144,12 @@ async fn connection(stream: TcpStream, state: Arc<Mutex<State>>) -> Option<()> {
         let head = format!(
             "HTTP/1.1 {status} X\r\nx-amzn-errortype: {kind}\r\n{patience}content-type: application/json\r\n\
              content-length: {}\r\n\r\n{body}",
-            body.len()
+            body.len() + usize::from(matches!(fault, Some(Fault::Cut)))
         );
         stream.write_all(head.as_bytes()).await.ok()?;
+        if matches!(fault, Some(Fault::Cut)) {
+            return None;
+        }
     }
 }
 
@@ -196,6 +205,12 @@ impl State {
             Some(Fault::TooMany | Fault::Patience(_)) => return Some((429, "", json!({}))),
             Some(Fault::Busy) => return Some((503, "", json!({}))),
             Some(Fault::ExpiredToken) => return Some((403, "ExpiredTokenException", json!({}))),
+            Some(Fault::InBody) => {
+                let kind = "com.amazonaws.xray#ThrottledException:http://xray/";
+                return Some((400, "", json!({"__type": kind, "message": "slow down"})));
+            }
+            Some(Fault::Foreign) => return Some((200, "", json!("a captive portal"))),
+            Some(Fault::Cut) => return Some((200, "", json!({}))),
             Some(Fault::Reset) => return None,
             Some(Fault::Slow(_)) => return Some((500, "", json!({}))),
             Some(Fault::ResetAfterStoring) | Some(Fault::Unprocessed(_)) | None => {}
