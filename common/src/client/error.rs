@@ -3,13 +3,14 @@
 //! Source of the rule: the OTLP specification, "OTLP/gRPC Response", "Failures".
 
 use super::compress::Compression;
-use super::post::PostError;
 use crate::receive::status;
 use base64::Engine;
 use base64::engine::DecodePaddingMode;
 use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
 use http::{HeaderMap, StatusCode};
+use hyper_util::client::legacy;
 use std::error::Error;
+use std::io;
 use std::iter::successors;
 use std::time::Duration;
 
@@ -27,6 +28,20 @@ pub struct SendError {
     pub message: String,
     /// The gRPC status code.
     pub code: u32,
+}
+
+/// No answer over HTTP.
+#[derive(Debug, thiserror::Error)]
+pub enum PostError {
+    /// There are no credentials, for this reason.
+    #[error("the request cannot be signed: {0}")]
+    NotSigned(String),
+    /// Neither connection nor answer within this.
+    #[error("no answer within {} ms", .0.as_millis())]
+    TimedOut(Duration),
+    /// No connection, or it broke before the answer.
+    #[error("{}", explain(.0))]
+    Unreachable(#[from] legacy::Error),
 }
 
 /// Settings that can't be used.
@@ -196,6 +211,18 @@ impl SendError {
 
     pub(super) fn not_sendable(error: &dyn Error) -> Self {
         Self::new(INVALID_ARGUMENT, format!("the request cannot be sent: {error}"), None)
+    }
+}
+
+// === impl PostError ===
+
+impl PostError {
+    /// Nobody listens there.
+    pub fn is_refused(&self) -> bool {
+        let Self::Unreachable(error) = self else { return false };
+        successors(Some(error as &dyn Error), |error| (*error).source())
+            .filter_map(|error| error.downcast_ref::<io::Error>())
+            .any(|error| error.kind() == io::ErrorKind::ConnectionRefused)
     }
 }
 

@@ -18,10 +18,10 @@ mod proxy;
 mod sign;
 
 pub use self::compress::Compression;
-pub use self::error::{ClientError, SendError};
+pub use self::error::{ClientError, PostError, SendError};
 pub use self::grpc::OtlpGrpcClient;
 pub use self::http::{HttpSettings, OtlpHttpClient};
-pub use self::post::{PostClient, PostError, PostSettings, Response};
+pub use self::post::{PostClient, PostSettings, Response};
 pub use self::proxy::{Proxy, ProxyEnvironment};
 pub use self::sign::{Signed, Signer, Stamp};
 

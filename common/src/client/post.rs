@@ -2,7 +2,7 @@
 //! in common. HTTP/1.1 or what ALPN says.
 
 use super::connect::{Connector, Target};
-use super::error::{ClientError, explain};
+use super::error::{ClientError, PostError};
 use super::sign::{Signer, Stamp};
 use super::{ClientSettings, MAX_RESPONSE, USER_AGENT};
 use crate::auth::Credentials;
@@ -12,12 +12,9 @@ use http::uri::Scheme;
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
-use hyper_util::client::legacy::{self, Client};
+use hyper_util::client::legacy::Client;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
-use std::error::Error;
 use std::fmt;
-use std::io;
-use std::iter::successors;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -54,20 +51,6 @@ pub struct Response {
     /// Whether that is all of the body.
     pub whole: bool,
     signed: Option<(Arc<dyn Signer>, Stamp)>,
-}
-
-/// No answer.
-#[derive(Debug, thiserror::Error)]
-pub enum PostError {
-    /// There are no credentials, for this reason.
-    #[error("the request cannot be signed: {0}")]
-    NotSigned(String),
-    /// Neither connection nor answer within this.
-    #[error("no answer within {} ms", .0.as_millis())]
-    TimedOut(Duration),
-    /// No connection, or it broke before the answer.
-    #[error("{}", explain(.0))]
-    Unreachable(#[from] legacy::Error),
 }
 
 // === impl PostClient ===
@@ -175,17 +158,5 @@ impl Response {
         if let Some((signer, stamp)) = &self.signed {
             signer.refused(*stamp);
         }
-    }
-}
-
-// === impl PostError ===
-
-impl PostError {
-    /// Nobody listens there.
-    pub fn is_refused(&self) -> bool {
-        let Self::Unreachable(error) = self else { return false };
-        successors(Some(error as &dyn Error), |error| (*error).source())
-            .filter_map(|error| error.downcast_ref::<io::Error>())
-            .any(|error| error.kind() == io::ErrorKind::ConnectionRefused)
     }
 }
