@@ -69,6 +69,9 @@ fn is_annotation_key(key: &[u8], allow_dot: bool) -> bool {
     key.iter().all(|&b| b.is_ascii_alphanumeric() || b == b'_' || allow_dot && b == b'.')
 }
 
+/// So many keys are sooner compared with each other than sorted.
+const FEW: usize = 16;
+
 // === impl Taken ===
 
 impl Taken {
@@ -144,14 +147,18 @@ impl<'s, 'a> Stored<'s, 'a> {
         wanted.filter(|value| matches!(value, Value::Array(_)))
     }
 
-    /// Collects the attributes that are left, by key, one of each key: the last, but the first if
-    /// a block took the key and the configuration brings it back.
+    /// Collects the attributes that are left, one of each key: the last, but the first if a block
+    /// took the key and the configuration brings it back.
     fn choose(&self, order: &mut Vec<u32>) {
         let items = self.attrs.items();
         let wanted = self.wanted().is_some();
         order.clear();
         order.extend((0_u32..).zip(items).filter(|(_, a)| self.is_left(a, wanted)).map(|(i, _)| i));
         let key = |i: u32| items[i as usize].key;
+        let differs = |(n, &i): (usize, &u32)| order[..n].iter().all(|&other| key(other) != key(i));
+        if order.len() <= FEW && order.iter().enumerate().all(differs) {
+            return;
+        }
         order.sort_unstable_by(|&a, &b| key(a).cmp(key(b)).then(a.cmp(&b)));
         let (mut from, mut kept) = (0, 0);
         while from < order.len() {

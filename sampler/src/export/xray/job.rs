@@ -26,7 +26,7 @@ pub struct XrayJob {
     now_s: u64,
     entropy: u64,
     /// Translated, not yet in a call; in order, so traces stay together.
-    ready: Vec<Document>,
+    ready: VecDeque<Document>,
     /// Calls to be made in this round, the first one next.
     calls: VecDeque<Vec<Document>>,
     /// How often the first of them has failed.
@@ -65,13 +65,13 @@ fn loss(document: &Document, reason: Reason) -> Loss {
 }
 
 /// How many of these go into the next call.
-fn cut(documents: &[Document]) -> usize {
+fn cut<'d>(documents: impl Iterator<Item = &'d Document>) -> usize {
     let mut bytes = 0;
     let fits = |document: &&Document| {
         bytes += document.json.len();
         bytes <= MAX_CALL_BYTES
     };
-    documents.iter().take(MAX_CALL_DOCUMENTS).take_while(fits).count().max(1)
+    documents.take(MAX_CALL_DOCUMENTS).take_while(fits).count().max(1)
 }
 
 // === impl XrayJob ===
@@ -83,7 +83,7 @@ impl XrayJob {
             at: (0, 0),
             now_s,
             entropy,
-            ready: Vec::new(),
+            ready: VecDeque::new(),
             calls: VecDeque::new(),
             failures: 0,
             wait: None,
@@ -137,7 +137,7 @@ impl XrayJob {
         }
         let mut again = std::mem::take(&mut self.again);
         while !again.is_empty() {
-            self.calls.push_back(again.drain(..cut(&again)).collect());
+            self.calls.push_back(again.drain(..cut(again.iter())).collect());
         }
         let why = std::mem::take(&mut self.again_because);
         let paced = !std::mem::take(&mut self.again_later);
@@ -149,6 +149,10 @@ impl XrayJob {
         let mut sorted = Sorted::default();
         let Some(call) = self.calls.pop_front() else { return sorted };
         self.failures = 0;
+        if unprocessed.is_empty() {
+            sorted.accepted = call.len();
+            return sorted;
+        }
         let mut matched = vec![false; unprocessed.len()];
         let alone = call.len() == 1;
         let mut rest = Vec::new();
@@ -218,7 +222,7 @@ impl XrayJob {
         self.translate(translator, AHEAD_BYTES.saturating_sub(bytes));
         let all = self.at.0 >= self.items.len();
         loop {
-            let next = if self.ready.is_empty() { 0 } else { cut(&self.ready) };
+            let next = if self.ready.is_empty() { 0 } else { cut(self.ready.iter()) };
             // It is full if a document was left outside.
             if next == 0 || (next == self.ready.len() && next < MAX_CALL_DOCUMENTS && !all) {
                 break;
