@@ -105,7 +105,8 @@ fn given(text: &str) -> Option<String> {
     (!text.is_empty()).then(|| text.to_owned())
 }
 
-fn at_most(timeout: Duration) -> Duration {
+/// A configured timeout; 0 means none.
+pub fn at_most(timeout: Duration) -> Duration {
     if timeout.is_zero() { LONGEST_ATTEMPT } else { timeout }
 }
 

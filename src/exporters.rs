@@ -102,7 +102,7 @@ fn xray_settings(aws: &AwsXray) -> XraySettings {
         local_mode: aws.local_mode,
         role_arn: given(&aws.role_arn),
         external_id: given(&aws.external_id),
-        request_timeout: aws.request_timeout,
+        request_timeout: clients::at_most(aws.request_timeout),
         no_verify_ssl: aws.no_verify_ssl,
         proxy_address: aws.proxy_address.clone(),
     }

@@ -32,7 +32,9 @@ async fn so_many_workers_make_so_many_calls_at_a_time() {
         proxy.script(|_| Fate::Slow(Duration::from_millis(200)));
         // A batch is one call, and there are more batches at a time than workers.
         let batch = "sending_queue: {batch: {min_size: 50, max_size: 50, flush_timeout: 200ms}}";
-        let mut node = plan(&proxy, &format!(", num_workers: {workers}, {batch}")).alone().await;
+        // 0 seconds: not at once, but the longest.
+        let more = format!(", num_workers: {workers}, request_timeout_seconds: 0, {batch}");
+        let mut node = plan(&proxy, &more).alone().await;
         send(&node, 100).await;
         node.settled().await;
         let (code, ledger) = node.stop().await;
