@@ -98,26 +98,22 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
 
+/// An error and all its causes.
+fn causes<'e>(error: &'e (dyn Error + 'static)) -> impl Iterator<Item = &'e (dyn Error + 'static)> {
+    successors(Some(error), |error| (*error).source())
+}
+
 /// An error's text and those of all its causes.
-pub(super) fn explain(error: &(dyn Error + 'static)) -> String {
-    let texts: Vec<_> =
-        successors(Some(error), |e| (*e).source()).map(ToString::to_string).collect();
+fn explain(error: &(dyn Error + 'static)) -> String {
+    let texts: Vec<_> = causes(error).map(ToString::to_string).collect();
     texts.join(": ")
 }
 
 /// Whether hyper dropped the request before a byte of it was written.
 pub(super) fn was_never_sent(error: &(dyn Error + 'static)) -> bool {
-    let is_canceled = |e: &(dyn Error + 'static)| {
-        e.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_canceled)
-    };
-    let mut error = Some(error);
-    while let Some(e) = error {
-        if is_canceled(e) {
-            return true;
-        }
-        error = e.source();
-    }
-    false
+    causes(error)
+        .filter_map(|error| error.downcast_ref::<hyper::Error>())
+        .any(hyper::Error::is_canceled)
 }
 
 // === impl SendError ===
@@ -220,7 +216,7 @@ impl PostError {
     /// Nobody listens there.
     pub fn is_refused(&self) -> bool {
         let Self::Unreachable(error) = self else { return false };
-        successors(Some(error as &dyn Error), |error| (*error).source())
+        causes(error)
             .filter_map(|error| error.downcast_ref::<io::Error>())
             .any(|error| error.kind() == io::ErrorKind::ConnectionRefused)
     }

@@ -155,7 +155,7 @@ fn level(r: &Reader<'_>, compression: Compression) -> Option<u32> {
 /// The URL of a proxy, which may have a password in it.
 pub fn read_proxy(r: &Reader<'_>, key: &'static str) -> Secret {
     let url = r.secret(key);
-    if !url.expose().is_empty() && Proxy::from_url(url.expose(), key).is_err() {
+    if !url.is_empty() && Proxy::from_url(url.expose(), key).is_err() {
         r.reject(&[key], "is not the URL of an HTTP proxy", "write http://host:port");
     }
     url

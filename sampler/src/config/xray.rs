@@ -86,7 +86,7 @@ impl AwsXray {
         }
         let proxy_address = read_proxy(r, "proxy_address");
         let no_verify_ssl = r.bool_or("no_verify_ssl", false);
-        if no_verify_ssl && !proxy_address.expose().is_empty() {
+        if no_verify_ssl && !proxy_address.is_empty() {
             r.error("no_verify_ssl", "cannot be done with proxy_address", "leave one of them out");
         }
         let workers = r.typed("num_workers").and_then(|i| i.integer(1, 10_000));
