@@ -37,17 +37,30 @@ pub struct ArrayView<'a> {
     fields: Fields<'a>,
 }
 
-fn key_value(bytes: &[u8]) -> (&[u8], Value<'_>) {
-    let mut key: &[u8] = &[];
-    let mut value: &[u8] = &[];
-    for field in fields(bytes) {
+/// Key and value of the `KeyValue` message in `pair`; the value is an `AnyValue` message.
+#[inline]
+pub fn key_value(pair: &[u8]) -> (&[u8], &[u8]) {
+    // What encoders write: the key, then the value, both below 128 bytes.
+    if let [0x0a, len @ ..0x80, rest @ ..] = pair
+        && let Some((key, rest)) = rest.split_at_checked(usize::from(*len))
+        && let [0x12, len @ ..0x80, value @ ..] = rest
+        && value.len() == usize::from(*len)
+    {
+        return (key, value);
+    }
+    key_value_slow(pair)
+}
+
+fn key_value_slow(pair: &[u8]) -> (&[u8], &[u8]) {
+    let (mut key, mut value): (&[u8], &[u8]) = (&[], &[]);
+    for field in fields(pair) {
         match (field.number, field.value) {
             (1, Wire::Len(bytes)) => key = bytes,
             (2, Wire::Len(bytes)) => value = bytes,
             _ => {}
         }
     }
-    (key, Value::new(value))
+    (key, value)
 }
 
 // === impl Attributes ===
@@ -84,7 +97,8 @@ impl<'a> Iterator for Attributes<'a> {
             let field = self.fields.next()?.ok()?;
             match field {
                 Field { number, value: Wire::Len(bytes), .. } if number == self.number => {
-                    return Some(key_value(bytes));
+                    let (key, value) = key_value(bytes);
+                    return Some((key, Value::new(value)));
                 }
                 _ => continue,
             }
@@ -98,6 +112,14 @@ impl<'a> Value<'a> {
     /// The `AnyValue` message in `bytes`. Of several set members the last counts.
     #[inline]
     pub fn new(bytes: &'a [u8]) -> Self {
+        match bytes {
+            // A short string and nothing else.
+            [0x0a, len @ ..0x80, text @ ..] if text.len() == usize::from(*len) => Value::Str(text),
+            _ => Self::read(bytes),
+        }
+    }
+
+    fn read(bytes: &'a [u8]) -> Self {
         let mut value = Value::Empty;
         for field in fields(bytes) {
             value = match (field.number, field.value) {
@@ -152,5 +174,42 @@ impl<'a> Iterator for ArrayView<'a> {
                 return Some(Value::new(bytes));
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_pairs_in_any_encoding() {
+        let (key, value): (&[u8], &[u8]) = (b"\x0a\x01k", b"\x12\x02\x18\x05");
+        let long_length = b"\x12\x82\x00\x18\x05";
+        for parts in [
+            &[key, value][..],
+            &[value, key],
+            &[b"\x0a\x01x", key, value],
+            &[key, b"\x12\x00", value],
+            &[key, long_length],
+            &[key, value, b"\x78\x01"],
+        ] {
+            let pair = parts.concat();
+            assert_eq!(key_value(&pair), (&b"k"[..], &b"\x18\x05"[..]), "{pair:x?}");
+        }
+        assert_eq!(key_value(key), (&b"k"[..], &b""[..]));
+        assert_eq!(key_value(b"\x0a\x05k"), (&b""[..], &b""[..]));
+    }
+
+    #[test]
+    fn reads_strings_in_any_encoding() {
+        let text: &[u8] = b"\x0a\x02ab";
+        for parts in [&[text][..], &[b"\x18\x05", text], &[b"\x0a\x82\x00ab"], &[text, b"\x78\x01"]]
+        {
+            let value = parts.concat();
+            assert_eq!(Value::new(&value).as_str(), Some(&b"ab"[..]), "{value:x?}");
+        }
+        assert!(matches!(Value::new(&[text, b"\x18\x05"].concat()), Value::Int(5)));
+        assert!(matches!(Value::new(b"\x0a\x03ab"), Value::Empty));
+        assert!(matches!(Value::new(b"\x0a\x00"), Value::Str(b"")));
     }
 }

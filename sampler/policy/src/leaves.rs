@@ -2,8 +2,7 @@
 //! attributes answers all.
 
 use regex::bytes::Regex;
-use tailgate_proto::view::Value;
-use tailgate_proto::wire::{Fields, Wire};
+use tailgate_proto::view::{Value, key_value};
 
 /// How many different attribute conditions a program can have: each is a bit in the facts.
 pub const MAX_LEAVES: usize = 128;
@@ -69,28 +68,6 @@ fn tail(key: &[u8]) -> u64 {
         Some(last) => u64::from_le_bytes(*last),
         None => key.iter().fold(0, |tail, byte| tail << 8 | u64::from(*byte)),
     }
-}
-
-/// Key and value of a `KeyValue` message, as ranges of its bytes.
-#[inline]
-fn key_value(pair: &[u8]) -> (&[u8], &[u8]) {
-    // What encoders write: the key, then the value, both below 128 bytes.
-    if let [0x0a, len @ ..0x80, rest @ ..] = pair
-        && let Some((key, rest)) = rest.split_at_checked(usize::from(*len))
-        && let [0x12, len @ ..0x80, value @ ..] = rest
-        && value.len() == usize::from(*len)
-    {
-        return (key, value);
-    }
-    let (mut key, mut value): (&[u8], &[u8]) = (&[], &[]);
-    for field in Fields::new(pair).sound() {
-        match (field.number, field.value) {
-            (1, Wire::Len(bytes)) => key = bytes,
-            (2, Wire::Len(bytes)) => value = bytes,
-            _ => {}
-        }
-    }
-    (key, value)
 }
 
 // === impl Leaves ===
@@ -231,25 +208,6 @@ mod tests {
     /// A `KeyValue` with an int value, however the parts stand.
     fn pair(parts: &[&[u8]]) -> Vec<u8> {
         parts.concat()
-    }
-
-    #[test]
-    fn reads_pairs_in_any_encoding() {
-        let (key, value): (&[u8], &[u8]) = (b"\x0a\x01k", b"\x12\x02\x18\x05");
-        let long_length = b"\x12\x82\x00\x18\x05";
-        for parts in [
-            &[key, value][..],
-            &[value, key],
-            &[b"\x0a\x01x", key, value],
-            &[key, b"\x12\x00", value],
-            &[key, long_length],
-            &[key, value, b"\x78\x01"],
-        ] {
-            let pair = pair(parts);
-            assert_eq!(key_value(&pair), (&b"k"[..], &b"\x18\x05"[..]), "{pair:x?}");
-        }
-        assert_eq!(key_value(key), (&b"k"[..], &b""[..]));
-        assert_eq!(key_value(b"\x0a\x05k"), (&b""[..], &b""[..]));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The attributes of one span, event or resource, with the known keys found.
 
-use tailgate_proto::view::{Attributes, Value};
+use tailgate_proto::view::{Attributes, Value, key_value};
 
 use crate::Conventions;
 use crate::keys::Key;
@@ -62,23 +62,36 @@ impl<'a> Attrs<'a> {
         self.conventions == Conventions::Stable
     }
 
-    /// Replaces the contents.
-    pub(crate) fn load(&mut self, attributes: Attributes<'a>) {
+    /// Forgets everything.
+    pub(crate) fn clear(&mut self) {
+        for attr in &self.items {
+            self.first[attr.known as usize] = ABSENT;
+            self.last[attr.known as usize] = ABSENT;
+        }
         self.items.clear();
-        self.items.extend(attributes.map(|(key, value)| Attr { key, known: Key::of(key), value }));
-        self.index();
     }
 
-    fn index(&mut self) {
-        self.first.fill(ABSENT);
-        self.last.fill(ABSENT);
-        for (i, attr) in self.items.iter().enumerate() {
-            let known = attr.known as usize;
-            if self.first[known] == ABSENT {
-                self.first[known] = i as u32;
-            }
-            self.last[known] = i as u32;
+    /// Appends the attribute in a `KeyValue` message.
+    #[inline]
+    pub(crate) fn push(&mut self, pair: &'a [u8]) {
+        let (key, value) = key_value(pair);
+        let attr = Attr { key, known: Key::of(key), value: Value::new(value) };
+        self.index(attr.known, self.items.len());
+        self.items.push(attr);
+    }
+
+    /// Replaces the contents.
+    pub(crate) fn load(&mut self, attributes: Attributes<'a>) {
+        self.clear();
+        attributes.pairs().for_each(|pair| self.push(pair));
+    }
+
+    fn index(&mut self, known: Key, at: usize) {
+        let (at, known) = (at as u32, known as usize);
+        if self.first[known] == ABSENT {
+            self.first[known] = at;
         }
+        self.last[known] = at;
     }
 
     /// Takes out the first attribute with this key; the last one of the list moves into its place.
@@ -86,7 +99,11 @@ impl<'a> Attrs<'a> {
         let at = self.first[key as usize];
         if at != ABSENT {
             self.items.swap_remove(at as usize);
-            self.index();
+            self.first.fill(ABSENT);
+            self.last.fill(ABSENT);
+            for at in 0..self.items.len() {
+                self.index(self.items[at].known, at);
+            }
         }
     }
 

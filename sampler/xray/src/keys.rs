@@ -140,34 +140,44 @@ pub(crate) const METADATA_PREFIX: &[u8] = b"aws.xray.metadata.";
 /// What comes before a resource attribute's key in annotations and metadata.
 pub(crate) const RESOURCE_PREFIX: &[u8] = b"otel.resource.";
 
-/// One more than the longest known key.
-const LENGTHS: usize = 40;
+/// A power of two, and several times as many as there are known keys: most others meet none.
+const SLOT_COUNT: usize = 512;
+const EMPTY: u8 = u8::MAX;
 
-/// `BY_LENGTH[STARTS[n]..STARTS[n + 1]]` are the indexes into `KNOWN` of keys with `n` bytes.
-const BY_LENGTH: [u8; KNOWN.len()] = by_length().0;
-const STARTS: [u8; LENGTHS + 1] = by_length().1;
+/// Indexes into `KNOWN`: each key is at its slot, or behind it with no empty one between.
+static SLOTS: [u8; SLOT_COUNT] = slots();
 
-const fn by_length() -> ([u8; KNOWN.len()], [u8; LENGTHS + 1]) {
-    let mut order = [0; KNOWN.len()];
-    let mut starts = [0; LENGTHS + 1];
-    let mut filled = 0;
-    let mut length = 0;
-    while length < LENGTHS {
-        starts[length] = filled as u8;
-        let mut i = 0;
-        while i < KNOWN.len() {
-            if KNOWN[i].0.len() == length {
-                order[filled] = i as u8;
-                filled += 1;
-            }
-            i += 1;
+const fn slots() -> [u8; SLOT_COUNT] {
+    assert!(KNOWN.len() < EMPTY as usize);
+    let mut slots = [EMPTY; SLOT_COUNT];
+    let mut i = 0;
+    while i < KNOWN.len() {
+        let mut at = slot(KNOWN[i].0.as_bytes());
+        while slots[at] != EMPTY {
+            at = (at + 1) % SLOT_COUNT;
         }
-        length += 1;
+        slots[at] = i as u8;
+        i += 1;
     }
-    // Fails the build if a key is too long for the table.
-    assert!(filled == KNOWN.len());
-    starts[LENGTHS] = filled as u8;
-    (order, starts)
+    slots
+}
+
+/// By length and last eight bytes, in which keys differ sooner than in their first.
+const fn slot(key: &[u8]) -> usize {
+    let mut end = 0;
+    match key.last_chunk() {
+        Some(bytes) => end = u64::from_le_bytes(*bytes),
+        None => {
+            let mut i = 0;
+            while i < key.len() {
+                end = end << 8 | key[i] as u64;
+                i += 1;
+            }
+        }
+    }
+    // Fibonacci hashing: the high bits depend on all others.
+    let mixed = (end ^ key.len() as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    (mixed >> (u64::BITS - SLOT_COUNT.ilog2())) as usize
 }
 
 // === impl Key ===
@@ -178,14 +188,13 @@ impl Key {
 
     /// Recognises a key.
     pub(crate) fn of(key: &[u8]) -> Key {
-        if key.len() < LENGTHS {
-            let bucket = STARTS[key.len()] as usize..STARTS[key.len() + 1] as usize;
-            for &i in &BY_LENGTH[bucket] {
-                let (text, known) = KNOWN[i as usize];
-                if text.as_bytes() == key {
-                    return known;
-                }
+        let mut at = slot(key);
+        while SLOTS[at] != EMPTY {
+            let (text, known) = KNOWN[SLOTS[at] as usize];
+            if text.as_bytes() == key {
+                return known;
             }
+            at = (at + 1) % SLOT_COUNT;
         }
         if key.starts_with(METADATA_PREFIX) {
             Key::MetadataNamespace

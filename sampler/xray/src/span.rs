@@ -3,6 +3,8 @@
 use tailgate_proto::view::{SpanView, StatusView};
 use tailgate_proto::wire::{Fields, Wire};
 
+use crate::attrs::Attrs;
+
 /// What the span is to its trace.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
@@ -62,7 +64,9 @@ impl Kind {
 // === impl Span ===
 
 impl<'a> Span<'a> {
-    pub(crate) fn new(view: SpanView<'a>) -> Self {
+    /// Reads the span, its attributes into `attrs`.
+    pub(crate) fn new(view: SpanView<'a>, attrs: &mut Attrs<'a>) -> Self {
+        attrs.clear();
         let mut span = Self {
             view,
             trace_id: [0; 16],
@@ -77,7 +81,7 @@ impl<'a> Span<'a> {
             has_links: false,
         };
         // Field numbers: opentelemetry-proto, trace.proto.
-        for field in Fields::new(view.bytes()).map_while(Result::ok) {
+        for field in Fields::new(view.bytes()).sound() {
             match (field.number, field.value) {
                 (1, Wire::Len(bytes)) => span.trace_id = id(bytes),
                 (2, Wire::Len(bytes)) => span.span_id = id(bytes),
@@ -86,6 +90,7 @@ impl<'a> Span<'a> {
                 (6, Wire::Varint(number)) => span.kind = Kind::new(number as i32),
                 (7, Wire::Fixed64(ns)) => span.start_ns = ns,
                 (8, Wire::Fixed64(ns)) => span.end_ns = ns,
+                (9, Wire::Len(pair)) => attrs.push(pair),
                 (11, Wire::Len(_)) => span.has_events = true,
                 (13, Wire::Len(_)) => span.has_links = true,
                 (15, Wire::Len(bytes)) => span.status = StatusView::read(bytes, span.status),

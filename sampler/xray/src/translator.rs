@@ -136,9 +136,8 @@ impl<'a> Run<'_, 'a> {
     /// Writes the documents of one span.
     fn span(&mut self, view: SpanView<'a>) {
         self.out.spans += 1;
-        let span = Span::new(view);
+        let span = Span::new(view, &mut self.attrs);
         self.times = self.check_times(&span);
-        self.attrs.load(view.attributes());
         if !is_local_root(&self.attrs) {
             self.document(&span, Role::Plain, None);
         } else if matches!(span.kind, Kind::Server | Kind::Internal) {
