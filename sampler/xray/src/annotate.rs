@@ -235,7 +235,9 @@ impl<'s, 'a> Stored<'s, 'a> {
     fn write_metadata(&self, json: &mut Json, order: &[u32]) {
         let start = json.buf.len();
         json.key("metadata");
-        json.raw("{\"default\":{");
+        json.raw("{");
+        json.key("default");
+        json.raw("{");
         let empty = json.buf.len();
         if let Some((_, resource)) = self.resource {
             json.append(&resource.metadata);

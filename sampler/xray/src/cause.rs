@@ -135,5 +135,5 @@ fn as_text(value: &Value<'_>) -> Vec<u8> {
         Value::Double(value) if !value.is_finite() => json.raw(not_finite(*value)),
         value => json.value(value),
     }
-    json.buf
+    json.into_plain()
 }

@@ -1,8 +1,8 @@
 //! The documents of a fragment: what `Translator` writes to.
 
-use std::borrow::Cow;
 use std::ops::Range;
 
+use crate::escaped::{plain, plain_len};
 use crate::json::Json;
 
 /// The documents of some spans. Reusable: [`Documents::clear`] keeps the room.
@@ -20,8 +20,9 @@ pub struct Document<'d> {
     /// Which span of the fragment it came from, counted from 0. The two documents of a split span
     /// have the same.
     pub span: u32,
-    /// The JSON text, UTF-8.
-    pub json: &'d [u8],
+    /// The JSON text, UTF-8, as it stands inside a JSON string: with a backslash before each quote
+    /// and backslash.
+    pub escaped: &'d [u8],
     /// Where it is in the text of all documents together.
     pub range: Range<usize>,
     /// What it does not say, or says otherwise.
@@ -65,7 +66,7 @@ impl Documents {
         Self { json, ..Self::default() }
     }
 
-    /// The text of all documents together.
+    /// The text of all documents together, escaped.
     pub fn into_json(self) -> Vec<u8> {
         self.json.buf
     }
@@ -92,7 +93,7 @@ impl Documents {
         self.spans
     }
 
-    /// All documents together, in bytes.
+    /// All documents together, escaped, in bytes.
     pub fn bytes(&self) -> usize {
         self.json.buf.len()
     }
@@ -101,10 +102,15 @@ impl Documents {
     pub fn iter(&self) -> impl ExactSizeIterator<Item = Document<'_>> {
         self.entries.iter().map(|entry| Document {
             span: entry.span,
-            json: &self.json.buf[entry.start..entry.end],
+            escaped: &self.json.buf[entry.start..entry.end],
             range: entry.start..entry.end,
             changes: entry.changes,
         })
+    }
+
+    /// What was written since `start`, not escaped, in bytes.
+    pub(crate) fn plain_len(&self, start: usize) -> usize {
+        plain_len(&self.json.buf[start..])
     }
 
     /// Counts what was written since `start` as a document of the last span.
@@ -119,10 +125,10 @@ impl Documents {
 
 // === impl Document ===
 
-impl<'d> Document<'d> {
-    /// The JSON text.
-    pub fn text(&self) -> Cow<'d, str> {
-        String::from_utf8_lossy(self.json)
+impl Document<'_> {
+    /// The JSON text, not escaped.
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&plain(self.escaped)).into_owned()
     }
 }
 

@@ -74,8 +74,8 @@ impl<'j, 'e> Exceptions<'j, 'e> {
                 self.state = State::Stack;
             }
         }
-        self.json.raw("{\"path\":");
-        self.json.string(frame.path);
+        self.json.raw("{");
+        self.json.field("path", frame.path);
         self.json.field("label", frame.label);
         self.json.field_int("line", frame.line);
         self.json.raw("}");
@@ -98,7 +98,12 @@ impl<'j, 'e> Exceptions<'j, 'e> {
 
     fn open(&mut self, id: [u8; 8], kind: &[u8], message: &[u8], remote: Option<bool>) {
         self.close();
-        self.json.raw(if self.started { "," } else { "\"exceptions\":[" });
+        if self.started {
+            self.json.raw(",");
+        } else {
+            self.json.key("exceptions");
+            self.json.raw("[");
+        }
         self.json.raw("{");
         self.json.field_id("id", id);
         self.json.field("type", kind);

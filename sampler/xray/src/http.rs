@@ -94,7 +94,9 @@ pub(crate) fn write(json: &mut Json, span: &Span<'_>, attrs: &Attrs<'_>) {
         return;
     }
     json.key("http");
-    json.raw("{\"request\":{");
+    json.raw("{");
+    json.key("request");
+    json.raw("{");
     json.field_or_omit("method", http.method);
     json.field_or_omit("user_agent", http.user_agent);
     json.field_or_omit("client_ip", http.client_ip);
@@ -104,7 +106,9 @@ pub(crate) fn write(json: &mut Json, span: &Span<'_>, attrs: &Attrs<'_>) {
     if http.has_url {
         http.write_url(json, span.kind);
     }
-    json.raw("},\"response\":{");
+    json.raw("}");
+    json.key("response");
+    json.raw("{");
     if let Some(status) = http.status {
         json.field_int("status", status);
     }
@@ -221,7 +225,7 @@ impl<'a> Http<'a> {
             None => ports.into_iter().flatten().next(),
         };
         json.key("url");
-        json.raw("\"");
+        json.quote();
         json.escaped(scheme);
         json.raw("://");
         let host = host.unwrap_or_default();
@@ -242,7 +246,7 @@ impl<'a> Http<'a> {
             None => {}
         }
         self.write_path(json);
-        json.raw("\"");
+        json.quote();
     }
 
     fn write_path(&self, json: &mut Json) {

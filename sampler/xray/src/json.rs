@@ -1,4 +1,5 @@
-//! Writes JSON straight into a byte buffer.
+//! Writes JSON straight into a byte buffer, as it stands inside a JSON string: calls take documents
+//! as strings, so all quotes and backslashes are escaped once more, in the same go.
 //!
 //! Bytes that are not UTF-8 become one U+FFFD each. Doubles have the shortest form that reads back
 //! the same, as Go's `encoding/json` writes them; those that JSON can't say become strings, as in
@@ -10,6 +11,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use tailgate_proto::view::{Attributes, Value};
 
+use crate::escaped::{plain, plain_len};
+
 /// Values nested deeper than this are written as `null`. Requests are checked for less at the door;
 /// this guards the stack against other bytes.
 const MAX_DEPTH: usize = 100;
@@ -17,6 +20,7 @@ const MAX_DEPTH: usize = 100;
 /// A JSON text being written.
 #[derive(Debug, Default)]
 pub(crate) struct Json {
+    /// Escaped.
     pub(crate) buf: Vec<u8>,
     /// A NaN or infinity was met.
     pub(crate) not_finite: bool,
@@ -67,10 +71,32 @@ impl Json {
         self.not_finite = false;
     }
 
-    /// Text that is JSON already.
+    /// JSON without quotes and backslashes, or a part of a string.
     #[inline]
     pub(crate) fn raw(&mut self, text: &str) {
+        debug_assert!(!text.contains(['"', '\\']), "{text}");
         self.buf.extend_from_slice(text.as_bytes());
+    }
+
+    /// A quote that begins or ends a string.
+    #[inline]
+    pub(crate) fn quote(&mut self) {
+        self.buf.extend_from_slice(b"\\\"");
+    }
+
+    /// Text that is JSON already, but not escaped.
+    pub(crate) fn text(&mut self, text: &str) {
+        for &byte in text.as_bytes() {
+            if matches!(byte, b'"' | b'\\') {
+                self.buf.push(b'\\');
+            }
+            self.buf.push(byte);
+        }
+    }
+
+    /// The text, not escaped.
+    pub(crate) fn into_plain(self) -> Vec<u8> {
+        plain(&self.buf)
     }
 
     /// Text written elsewhere.
@@ -97,10 +123,11 @@ impl Json {
     pub(crate) fn key(&mut self, name: &'static str) {
         self.separate();
         // One piece: its length is known to the compiler where it knows the name.
-        let mut piece = [b'"'; MAX_KEY + 3];
-        piece[1..=name.len()].copy_from_slice(name.as_bytes());
-        piece[name.len() + 2] = b':';
-        self.buf.extend_from_slice(&piece[..name.len() + 3]);
+        let mut piece = [0; MAX_KEY + 5];
+        piece[..2].copy_from_slice(b"\\\"");
+        piece[2..name.len() + 2].copy_from_slice(name.as_bytes());
+        piece[name.len() + 2..name.len() + 5].copy_from_slice(b"\\\":");
+        self.buf.extend_from_slice(&piece[..name.len() + 5]);
     }
 
     /// The key of the next member, of foreign bytes.
@@ -154,17 +181,17 @@ impl Json {
     #[inline]
     pub(crate) fn field_id(&mut self, name: &'static str, id: [u8; 8]) {
         self.key(name);
-        self.buf.push(b'"');
+        self.quote();
         self.hex(&id);
-        self.buf.push(b'"');
+        self.quote();
     }
 
     /// A string in quotes.
     #[inline]
     pub(crate) fn string(&mut self, text: &[u8]) {
-        self.buf.push(b'"');
+        self.quote();
         self.escaped(text);
-        self.buf.push(b'"');
+        self.quote();
     }
 
     /// A part of a string.
@@ -191,7 +218,7 @@ impl Json {
             if end < text.len() {
                 self.raw("...");
             }
-            if self.buf.len() - start <= BRIEF_STRING + 3 {
+            if plain_len(&self.buf[start..]) <= BRIEF_STRING + 3 {
                 return;
             }
         }
@@ -199,9 +226,14 @@ impl Json {
 
     #[inline]
     fn escaped_whole(&mut self, text: &[u8]) {
-        let (words, rest) = text.as_chunks();
-        let plain = words.iter().all(|word| are_plain(u64::from_le_bytes(*word)));
-        if plain && rest.iter().all(|&byte| is_plain(byte)) {
+        let plain = match text.last_chunk() {
+            // The last word may overlap the one before.
+            Some(last) => {
+                text.as_chunks().0.iter().chain([last]).all(|w| are_plain(u64::from_le_bytes(*w)))
+            }
+            None => text.iter().all(|&byte| is_plain(byte)),
+        };
+        if plain {
             self.buf.extend_from_slice(text);
         } else {
             self.escaped_slow(text);
@@ -212,13 +244,13 @@ impl Json {
         for chunk in text.utf8_chunks() {
             for &byte in chunk.valid().as_bytes() {
                 match byte {
-                    b'"' => self.raw("\\\""),
-                    b'\\' => self.raw("\\\\"),
-                    b'\n' => self.raw("\\n"),
-                    b'\r' => self.raw("\\r"),
-                    b'\t' => self.raw("\\t"),
+                    b'"' => self.buf.extend_from_slice(br#"\\\""#),
+                    b'\\' => self.buf.extend_from_slice(br"\\\\"),
+                    b'\n' => self.buf.extend_from_slice(br"\\n"),
+                    b'\r' => self.buf.extend_from_slice(br"\\r"),
+                    b'\t' => self.buf.extend_from_slice(br"\\t"),
                     0..0x20 => {
-                        self.raw("\\u00");
+                        self.buf.extend_from_slice(br"\\u00");
                         self.hex(&[byte]);
                     }
                     _ => self.buf.push(byte),
@@ -286,9 +318,9 @@ impl Json {
             Value::Int(value) => self.int(*value),
             Value::Double(value) => self.double(*value),
             Value::Bytes(bytes) if !bytes.is_empty() => {
-                self.buf.push(b'"');
+                self.quote();
                 self.base64(bytes);
-                self.buf.push(b'"');
+                self.quote();
             }
             Value::Array(values) if depth < MAX_DEPTH => {
                 self.buf.push(b'[');

@@ -1,8 +1,9 @@
 //! Spans as AWS X-Ray segment documents.
 //!
 //! [`Translator`] reads the spans of a fragment (OTLP bytes) in place and writes the documents that
-//! the OpenTelemetry Collector's `awsxray` exporter (v0.161.0) would send, as JSON text into a
-//! reused buffer. Golden data in `tests/corpus` says what that is.
+//! the OpenTelemetry Collector's `awsxray` exporter (v0.161.0) would send, into a reused buffer: as
+//! JSON text that is escaped, as calls take documents as strings. Golden data in `tests/corpus` says
+//! what they are.
 //!
 //! Where the exporter's output depends on the order of its hash maps, the last one in attribute
 //! order counts; on inputs that crash it, there is a document all the same. Nothing here panics on
@@ -17,6 +18,7 @@ mod attrs;
 mod aws;
 mod cause;
 mod documents;
+mod escaped;
 mod exceptions;
 mod go_url;
 mod http;

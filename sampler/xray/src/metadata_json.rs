@@ -95,7 +95,7 @@ mod tests {
         let members = parse(text)??;
         let mut json = Json::default();
         write(&mut json, &Value::Object(members));
-        Some(String::from_utf8(json.buf).expect("UTF-8"))
+        Some(String::from_utf8(json.into_plain()).expect("UTF-8"))
     }
 
     #[test]

@@ -9,6 +9,7 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 use crate::attrs::Attrs;
+use crate::json::Json;
 use crate::keys::Key;
 use crate::span::{Kind, Span};
 use crate::{go_url, stable};
@@ -16,10 +17,11 @@ use crate::{go_url, stable};
 /// How many bytes of a cleaned span name are kept.
 const MAX_NAME_BYTES: usize = 200;
 
-/// A document's name (may be empty for a split local root only) and namespace.
+/// A document's name and namespace.
 #[derive(Debug)]
 pub(crate) struct Naming<'a> {
-    pub(crate) name: Cow<'a, [u8]>,
+    /// What the attributes call it; without, it has the span's own name.
+    pub(crate) name: Option<Cow<'a, [u8]>>,
     pub(crate) namespace: Option<&'static str>,
 }
 
@@ -56,7 +58,7 @@ pub(crate) fn naming<'a>(span: &Span<'a>, attrs: &Attrs<'a>, service_name: &'a [
         Kind::Client | Kind::Producer => Some("remote"),
         _ => None,
     };
-    Naming { name: name.unwrap_or_else(|| clean(span.name)), namespace }
+    Naming { name, namespace }
 }
 
 /// The candidates that hide `aws.service`.
@@ -103,34 +105,33 @@ pub(crate) fn database<'a>(attrs: &Attrs<'a>) -> Option<Cow<'a, [u8]>> {
     })
 }
 
-/// The characters that X-Ray allows in a name, and only so many of them.
-fn clean(name: &[u8]) -> Cow<'_, [u8]> {
-    let mut kept = if name.iter().all(|&byte| is_plain(byte)) {
-        Cow::Borrowed(name)
-    } else {
-        Cow::Owned(cleaned(name))
-    };
-    if kept.len() > MAX_NAME_BYTES {
-        // Even inside a character.
-        kept = match kept {
-            Cow::Borrowed(name) => Cow::Borrowed(&name[..MAX_NAME_BYTES]),
-            Cow::Owned(mut name) => {
-                name.truncate(MAX_NAME_BYTES);
-                Cow::Owned(name)
-            }
-        };
-    }
-    if kept.is_empty() { Cow::Borrowed(b"span") } else { kept }
-}
-
-fn is_plain(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b" _.:/%&#=+-@".contains(&byte)
-}
-
-fn cleaned(name: &[u8]) -> Vec<u8> {
+/// Writes a span's own name: the characters that X-Ray allows in a name, and only so many of them.
+pub(crate) fn write_own(json: &mut Json, name: &[u8]) {
+    let start = json.buf.len();
     if name.is_ascii() {
-        return name.iter().copied().filter(|&byte| is_plain(byte)).collect();
+        // None of these has to be escaped.
+        name.split(|&byte| !is_allowed(byte)).for_each(|run| json.buf.extend_from_slice(run));
+        json.buf.truncate(start + MAX_NAME_BYTES);
+    } else {
+        let mut kept = letters_and_signs(name);
+        // Even inside a character.
+        kept.truncate(MAX_NAME_BYTES);
+        json.escaped(&kept);
     }
+    if json.buf.len() == start {
+        json.raw("span");
+    }
+}
+
+fn is_allowed(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric()
+        || matches!(
+            byte,
+            b' ' | b'_' | b'.' | b':' | b'/' | b'%' | b'&' | b'#' | b'=' | b'+' | b'-' | b'@'
+        )
+}
+
+fn letters_and_signs(name: &[u8]) -> Vec<u8> {
     #[allow(clippy::expect_used)] // A constant, compiled in every test run.
     static FORBIDDEN: LazyLock<Regex> =
         LazyLock::new(|| Regex::new(r"[^ 0-9\p{L}_.:/%&#=+\-@]+").expect("a valid expression"));
@@ -151,6 +152,12 @@ fn cleaned(name: &[u8]) -> Vec<u8> {
 mod tests {
     use super::*;
 
+    fn own(name: &[u8]) -> String {
+        let mut json = Json::default();
+        write_own(&mut json, name);
+        String::from_utf8(json.into_plain()).expect("UTF-8")
+    }
+
     #[test]
     fn only_letters_and_some_signs_are_kept() {
         let cases = [
@@ -161,15 +168,16 @@ mod tests {
             ("", "span"),
         ];
         for (name, want) in cases {
-            assert_eq!(clean(name.as_bytes()).as_ref(), want.as_bytes(), "{name}");
+            assert_eq!(own(name.as_bytes()), want, "{name}");
         }
-        assert_eq!(clean(b"a\xffb").as_ref(), b"ab");
+        assert_eq!(own(b"a\xffb"), "ab");
     }
 
     #[test]
     fn long_names_are_cut_by_bytes() {
         let name = "\u{e9}".repeat(150);
-        assert_eq!(clean(format!("a{name}").as_bytes()).len(), 200);
-        assert_eq!(clean("x".repeat(300).as_bytes()).len(), 200);
+        // What is left of the last one is no character.
+        assert_eq!(own(format!("a{name}").as_bytes()), format!("a{}\u{fffd}", &name[..198]));
+        assert_eq!(own("x".repeat(300).as_bytes()).len(), 200);
     }
 }

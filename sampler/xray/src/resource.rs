@@ -145,13 +145,13 @@ fn write_sdk(json: &mut Json, attrs: &Attrs<'_>) {
     let language = attrs.last_str(Key::SdkLanguage);
     if !name.is_empty() {
         json.key("sdk");
-        json.raw("\"");
+        json.quote();
         json.escaped(name);
         if !language.is_empty() {
             json.raw(" for ");
             json.escaped(language);
         }
-        json.raw("\"");
+        json.quote();
     }
     json.field_or_omit("sdk_version", attrs.last_str(Key::SdkVersion));
     let auto = attrs.last_of(Key::AutoVersion, Key::DistroVersion);

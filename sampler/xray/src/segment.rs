@@ -7,7 +7,7 @@ use crate::attrs::Attrs;
 use crate::cause::{self, Cause};
 use crate::json::Json;
 use crate::keys::Key;
-use crate::name::{Naming, naming};
+use crate::name::{self, Naming, naming};
 use crate::resource::Resource;
 use crate::span::{Kind, Span};
 use crate::{Decision, Options, aws, http, links, sql};
@@ -46,11 +46,12 @@ const MAX_BRIEF_SERVICE: usize = 1024;
 pub(crate) fn write_trace_id(json: &mut Json, trace_id: [u8; 16]) {
     json.key("trace_id");
     let [a, b, c, d, rest @ ..] = trace_id;
-    json.raw("\"1-");
+    json.quote();
+    json.raw("1-");
     json.hex(&[a, b, c, d]);
     json.raw("-");
     json.hex(&rest);
-    json.raw("\"");
+    json.quote();
 }
 
 // === impl Segment ===
@@ -110,7 +111,15 @@ impl Segment<'_, '_> {
     fn write_identity(&self, json: &mut Json) {
         let span = self.span;
         let Naming { name, namespace } = naming(span, self.attrs, self.resource.service_name());
-        json.field_or_null("name", &self.name.map_or(name, Cow::Borrowed));
+        match self.name.map(Cow::Borrowed).or(name) {
+            Some(name) => json.field_or_null("name", &name),
+            None => {
+                json.key("name");
+                json.quote();
+                name::write_own(json, span.name);
+                json.quote();
+            }
+        }
         if span.span_id == [0; 8] {
             json.key("id");
             json.raw("null");

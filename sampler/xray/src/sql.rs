@@ -35,14 +35,16 @@ pub(crate) fn write(json: &mut Json, span: &Span<'_>, attrs: &Attrs<'_>) {
         return stable::write_sql(json, attrs);
     }
     json.key("sql");
-    json.raw("{\"connection_string\":\"");
+    json.raw("{");
+    json.key("connection_string");
+    json.quote();
     match attrs.last_str(Key::DbConnectionString) {
         [] => json.raw("localhost"),
         text => json.escaped(text),
     }
     json.raw("/");
     json.escaped(attrs.last_str(Key::DbName));
-    json.raw("\"");
+    json.quote();
     json.field_or_omit("url", span.name);
     json.field("database_type", attrs.last_str(Key::DbSystem));
     json.field_or_omit("user", attrs.last_str(Key::DbUser));

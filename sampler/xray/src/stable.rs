@@ -140,7 +140,9 @@ pub(crate) fn write_sql(json: &mut Json, attrs: &Attrs<'_>) {
     let namespace = attrs.any_str([Key::DbNamespace, Key::DbName]);
     let host = attrs.last_str(Key::ServerAddress);
     json.key("sql");
-    json.raw("{\"connection_string\":\"");
+    json.raw("{");
+    json.key("connection_string");
+    json.quote();
     if host.is_empty() {
         match attrs.last_str(Key::DbConnectionString) {
             [] => json.raw("localhost"),
@@ -150,15 +152,15 @@ pub(crate) fn write_sql(json: &mut Json, attrs: &Attrs<'_>) {
         write_place(json, attrs, host);
     }
     write_namespace(json, namespace);
-    json.raw("\"");
+    json.quote();
     if !host.is_empty() {
         json.key("url");
-        json.raw("\"");
+        json.quote();
         json.escaped(system);
         json.raw("://");
         write_place(json, attrs, host);
         write_namespace(json, namespace);
-        json.raw("\"");
+        json.quote();
     }
     json.field("database_type", system);
     json.field_or_omit("user", attrs.last_str(Key::DbUser));

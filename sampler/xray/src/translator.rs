@@ -184,7 +184,8 @@ impl<'a> Run<'_, 'a> {
         let start = out.bytes();
         let mut changes = self.times;
         let metadata = segment.write(&mut out.json, &mut out.order, self.invent);
-        if out.bytes() - start > MAX_DOCUMENT_BYTES {
+        // Escaped it takes more room than by itself.
+        if out.bytes() - start > MAX_DOCUMENT_BYTES && out.plain_len(start) > MAX_DOCUMENT_BYTES {
             if trim::leave_out_metadata(&mut out.json, start, metadata) {
                 changes.add(Change::MetadataLeftOut);
             } else {

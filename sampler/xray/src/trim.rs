@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 
 use serde_json::value::RawValue;
 
+use crate::escaped::{plain, plain_len};
 use crate::json::Json;
 
 /// X-Ray takes no larger document, in bytes. Source: AWS X-Ray developer guide, segment documents.
@@ -31,10 +32,10 @@ type Namespaces<'t> = BTreeMap<String, Option<Members<'t>>>;
 /// Takes metadata out of the document that begins at `start`, whose metadata begin at `at`. `false`
 /// if it would not fit even without any: nothing has been changed then.
 pub(crate) fn leave_out_metadata(json: &mut Json, start: usize, at: usize) -> bool {
-    let Some(room) = (MAX_DOCUMENT_BYTES - MARKER_BYTES).checked_sub(at - start) else {
-        return false;
-    };
-    let Some((mut namespaces, mut bytes)) = parse(&json.buf[at..]) else { return false };
+    let before = plain_len(&json.buf[start..at]);
+    let Some(room) = (MAX_DOCUMENT_BYTES - MARKER_BYTES).checked_sub(before) else { return false };
+    let member = plain(&json.buf[at..]);
+    let Some((mut namespaces, mut bytes)) = parse(&member) else { return false };
     let mut left_out = Vec::new();
     for (size, namespace, key) in by_size(&namespaces) {
         if bytes <= room {
@@ -70,7 +71,7 @@ fn parse(member: &[u8]) -> Option<(Namespaces<'_>, usize)> {
 /// The metadata of a brief document.
 pub(crate) fn write_brief_marker(json: &mut Json) {
     json.key("metadata");
-    json.raw("{\"tailgate\":{\"left_out\":[\"*\"],\"shortened\":true}}");
+    json.text("{\"tailgate\":{\"left_out\":[\"*\"],\"shortened\":true}}");
 }
 
 /// All members, the largest first; of equal ones that with the lesser key.
@@ -80,7 +81,7 @@ fn by_size(namespaces: &Namespaces<'_>) -> Vec<(usize, String, String)> {
         for (key, value) in members.iter().flatten() {
             let mut written = Json::default();
             written.foreign_key(key.as_bytes());
-            let size = written.buf.len() + value.get().len();
+            let size = plain_len(&written.buf) + value.get().len();
             sizes.push((size, namespace.clone(), key.clone()));
         }
     }
@@ -131,6 +132,6 @@ fn write_members<'m, 't: 'm>(
 ) {
     for (key, value) in members {
         json.foreign_key(key.as_bytes());
-        json.raw(value.get());
+        json.text(value.get());
     }
 }

@@ -16,8 +16,9 @@ fn large(bytes: usize) -> Value {
 fn fitted(options: Options, resource: &[Attribute], span: Value) -> (Value, Vec<Change>) {
     let documents = support::translate(&request(resource, span), options, 0);
     let [document] = &documents.iter().collect::<Vec<_>>()[..] else { panic!("one document") };
-    assert!(document.json.len() <= MAX_DOCUMENT_BYTES, "{}", document.json.len());
-    (serde_json::from_slice(document.json).unwrap(), changes(document.changes))
+    let text = document.text();
+    assert!(text.len() <= MAX_DOCUMENT_BYTES, "{}", text.len());
+    (serde_json::from_str(&text).unwrap(), changes(document.changes))
 }
 
 #[test]
@@ -53,6 +54,21 @@ fn the_largest_metadata_go_first() {
     assert_eq!(got["annotations"]["c"].as_str().unwrap().len(), 26_000);
     let (_, changed) = fitted(Options::default(), &[], span(2, &[("a", large(65_000))]));
     assert_eq!(changed, []);
+}
+
+#[test]
+fn only_the_document_itself_counts() {
+    // Twice as many bytes in the document, four times as many in a call.
+    let quotes = |count: usize| string(&"\"".repeat(count));
+    let (got, changed) = fitted(Options::default(), &[], span(2, &[("a", quotes(32_000))]));
+    assert_eq!(changed, []);
+    assert_eq!(got["metadata"]["default"]["a"].as_str().unwrap().len(), 32_000);
+
+    let attributes = [("a", quotes(20_000)), ("b", quotes(16_000))];
+    let (got, changed) = fitted(Options::default(), &[], span(2, &attributes));
+    assert_eq!(changed, [Change::MetadataLeftOut]);
+    assert_eq!(got["metadata"]["tailgate"]["left_out_bytes"], 40_006);
+    assert_eq!(got["metadata"]["default"], json!({"b": "\"".repeat(16_000)}));
 }
 
 #[test]
@@ -102,7 +118,7 @@ fn both_documents_of_a_split_span_fit_and_belong_together() {
     let attributes = [("aws.span.kind", string("LOCAL_ROOT")), ("http.url", large(100_000))];
     let request = request(&[("r", large(70_000))], span(5, &attributes));
     let documents = support::translate(&request, Options::default(), 0);
-    let sizes = documents.iter().map(|document| document.json.len());
+    let sizes = documents.iter().map(|document| document.text().len());
     assert!(sizes.into_iter().all(|size| size <= MAX_DOCUMENT_BYTES));
     let [call, service] = &support::parsed(&documents)[..] else { panic!("two documents") };
     assert_eq!(call["parent_id"], service["id"]);

@@ -18,7 +18,7 @@ pub struct Document {
     pub item: usize,
     /// Which span of the item. A split span has two documents.
     pub span: u32,
-    /// The JSON text, UTF-8.
+    /// The JSON text as it stands in a call, inside a string: escaped.
     pub json: Bytes,
 }
 
@@ -156,6 +156,21 @@ pub fn code_labels() -> Vec<&'static str> {
     labels
 }
 
+/// The body of a call with these documents.
+pub(super) fn body(documents: &[Document]) -> Bytes {
+    const BEGIN: &[u8] = b"{\"TraceSegmentDocuments\":[";
+    let bytes: usize = documents.iter().map(|document| document.json.len() + 3).sum();
+    let mut body = Vec::with_capacity(BEGIN.len() + bytes + 2);
+    body.extend_from_slice(BEGIN);
+    for (n, document) in documents.iter().enumerate() {
+        body.extend_from_slice(if n == 0 { b"\"" } else { b",\"" });
+        body.extend_from_slice(&document.json);
+        body.push(b'"');
+    }
+    body.extend_from_slice(b"]}");
+    body.into()
+}
+
 /// Whether an error code, of a call or a document, speaks of too much load.
 pub(super) fn is_throttle(code: &str) -> bool {
     RETRYABLE[..4].iter().any(|(prefix, _)| code.starts_with(prefix))
@@ -170,11 +185,11 @@ pub(super) fn is_credentials(code: &str) -> bool {
 
 impl Document {
     /// The segment's id: the first `"id"` key. The only one before it is `name`, whose quotes are
-    /// escaped.
+    /// escaped twice.
     pub fn id(&self) -> Option<&[u8]> {
-        const KEY: &[u8] = b"\"id\":\"";
+        const KEY: &[u8] = b",\\\"id\\\":\\\"";
         let at = self.json.windows(KEY.len()).position(|key| key == KEY)? + KEY.len();
-        self.json[at..].split(|&byte| byte == b'"').next()
+        self.json[at..].split(|&byte| byte == b'\\').next()
     }
 }
 

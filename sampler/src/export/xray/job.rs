@@ -12,8 +12,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use tailgate_xray::{Decision, Documents, Part, Translator};
 
-use super::body::body;
-use super::call::{Document, MAX_CALL_BYTES, MAX_CALL_DOCUMENTS, Unprocessed, is_throttle};
+use super::call::{Document, MAX_CALL_BYTES, MAX_CALL_DOCUMENTS, Unprocessed, body, is_throttle};
 use super::stats::XrayStats;
 use crate::core::outbox::{Item, Loss, Reason};
 use crate::export::{Attempt, Job};
@@ -57,8 +56,8 @@ pub(super) struct Sorted<'u> {
 
 /// Translate until this many bytes of documents are there.
 const AHEAD_BYTES: usize = 2 * MAX_CALL_BYTES;
-/// How many times the room of their fragment documents commonly take.
-const GROWTH: usize = 2;
+/// How many times the room of their fragment documents commonly take at most.
+const GROWTH: usize = 3;
 
 fn loss(document: &Document, reason: Reason) -> Loss {
     Loss { item: document.item, first: document.span, spans: 1, reason }

@@ -5,7 +5,6 @@
 //! only what failed is sent again, and a document that X-Ray refuses for good is lost under the
 //! code that X-Ray gave.
 
-mod body;
 mod call;
 mod client;
 mod gate;

@@ -42,7 +42,7 @@ fn parsed(write: impl FnOnce(&mut Json)) -> Parsed {
     json.raw("{");
     write(&mut json);
     json.raw("}");
-    serde_json::from_slice(&json.buf).expect("JSON")
+    serde_json::from_slice(&json.into_plain()).expect("JSON")
 }
 
 fn attributes() -> impl Strategy<Value = Vec<(&'static str, u8)>> {

@@ -5,7 +5,16 @@ use super::*;
 fn written(f: impl Fn(&mut Json)) -> String {
     let mut json = Json::default();
     f(&mut json);
-    String::from_utf8(json.buf).expect("UTF-8")
+    read(&json)
+}
+
+/// As whoever reads the string gets it.
+fn read(json: &Json) -> String {
+    let inside = str::from_utf8(&json.buf).expect("UTF-8");
+    let text: String = serde_json::from_str(&format!("\"{inside}\"")).expect("a string");
+    assert_eq!(plain(&json.buf), text.as_bytes());
+    assert_eq!(plain_len(&json.buf), text.len());
+    text
 }
 
 #[test]
@@ -71,7 +80,7 @@ fn what_is_no_number_is_a_string() {
     {
         let mut json = Json::default();
         json.double(value);
-        assert_eq!(json.buf, format!("\"{want}\"").into_bytes());
+        assert_eq!(read(&json), format!("\"{want}\""));
         assert!(json.not_finite);
     }
 }
@@ -81,7 +90,7 @@ fn brief_strings_end_at_a_character() {
     let brief = |text: &str| {
         let mut json = Json { brief: true, ..Json::default() };
         json.string(text.as_bytes());
-        String::from_utf8(json.buf).expect("UTF-8")
+        read(&json)
     };
     assert_eq!(brief("abc"), "\"abc\"");
     assert_eq!(brief(&"x".repeat(1024)), format!("\"{}\"", "x".repeat(1024)));

@@ -19,7 +19,7 @@ fn parse(language: Language, stack: &str) -> Vec<Value> {
     language.parse(stack.as_bytes(), &mut exceptions);
     exceptions.end();
     json.raw("}");
-    let mut text: Value = serde_json::from_slice(&json.buf).expect("JSON");
+    let mut text: Value = serde_json::from_slice(&json.into_plain()).expect("JSON");
     let Value::Array(mut list) = text["cause"]["exceptions"].take() else { panic!("no list") };
     for (i, exception) in list.iter_mut().enumerate() {
         let members = exception.as_object_mut().expect("an object");

@@ -33,7 +33,7 @@ pub fn translate(request: &Value, options: Options, now_s: u64) -> Documents {
 
 /// The documents, parsed.
 pub fn parsed(documents: &Documents) -> Vec<Value> {
-    documents.iter().map(|document| serde_json::from_slice(document.json).unwrap()).collect()
+    documents.iter().map(|document| serde_json::from_str(&document.text()).unwrap()).collect()
 }
 
 /// An ExportTraceServiceRequest.
