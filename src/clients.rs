@@ -35,7 +35,7 @@ pub fn grpc_settings(
         server_name: given(&otlp.tls.server_name_override),
         authority: given(&otlp.authority),
         // Connections of gRPC go through the proxy for https, whatever they carry, as in grpc-go.
-        proxy: from_environment(true, &otlp.endpoint)?,
+        proxy: grpc_proxy(&otlp.endpoint)?,
         compression: otlp.compression,
         auth: auth::credentials(otlp.auth.as_ref(), known)?,
         headers: headers(&otlp.headers),
@@ -59,17 +59,10 @@ pub fn http(
     // X-Ray's endpoint speaks HTTP/1.1.
     let alpn: &[&[u8]] =
         if otlp.http2 && limits.is_none() { &[b"h2", b"http/1.1"] } else { &[b"http/1.1"] };
-    let url: ::http::Uri = otlp.url.parse()?;
-    let is_https = url.scheme_str() == Some("https");
-    let port = url.port_u16().unwrap_or(if is_https { 443 } else { 80 });
-    let place = format!("{}:{port}", url.host().unwrap_or_default());
     let client = ClientSettings {
         tls: client_tls(&otlp.tls, alpn)?,
         server_name: given(&otlp.tls.server_name_override),
-        proxy: match otlp.proxy_url.expose() {
-            "" => from_environment(is_https, &place)?,
-            url => Some(Proxy::from_url(url, "proxy_url")?),
-        },
+        proxy: Proxy::on_the_way(&otlp.url.parse()?, otlp.proxy_url.expose(), "proxy_url")?,
         compression: otlp.compression,
         level: otlp.level,
         auth: match signer {
@@ -115,11 +108,10 @@ fn headers(headers: &[(String, Secret)]) -> Vec<(String, String)> {
 }
 
 /// The proxy to `host:port`, if the environment names one. Not for unix sockets.
-fn from_environment(https: bool, place: &str) -> anyhow::Result<Option<Proxy>> {
+fn grpc_proxy(place: &str) -> anyhow::Result<Option<Proxy>> {
     let parsed = place.rsplit_once(':').and_then(|(host, port)| Some((host, port.parse().ok()?)));
     let Some((host, port)) = parsed else { return Ok(None) };
-    let environment = ProxyEnvironment::read(|name| std::env::var(name).ok());
-    Ok(environment.proxy(https, host, port)?)
+    Ok(ProxyEnvironment::current().proxy(true, host, port)?)
 }
 
 fn client_tls(tls: &config::ClientTls, alpn: &[&[u8]]) -> anyhow::Result<Option<tls::ClientTls>> {

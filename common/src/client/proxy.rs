@@ -44,6 +44,20 @@ impl Proxy {
         Ok(Self { uri: found.uri().clone(), credentials: found.basic_auth().cloned() })
     }
 
+    /// The one on the way to `url`: as this setting says or, if that is empty, the environment.
+    pub fn on_the_way(
+        url: &Uri,
+        given: &str,
+        from: &'static str,
+    ) -> Result<Option<Self>, ClientError> {
+        if !given.is_empty() {
+            return Self::from_url(given, from).map(Some);
+        }
+        let is_https = url.scheme_str() == Some("https");
+        let port = url.port_u16().unwrap_or(if is_https { 443 } else { 80 });
+        ProxyEnvironment::current().proxy(is_https, url.host().unwrap_or_default(), port)
+    }
+
     /// `host:port`.
     pub fn authority(&self) -> &str {
         self.uri.authority().map_or("", |authority| authority.as_str())
@@ -53,6 +67,11 @@ impl Proxy {
 // === impl ProxyEnvironment ===
 
 impl ProxyEnvironment {
+    /// That of this process.
+    pub fn current() -> Self {
+        Self::read(|name| std::env::var(name).ok())
+    }
+
     /// Reads variables.
     pub fn read(variable: impl Fn(&str) -> Option<String>) -> Self {
         let read = |name: &str| {

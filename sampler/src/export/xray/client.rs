@@ -14,7 +14,7 @@ use http::Uri;
 use http::header::RETRY_AFTER;
 use serde::Deserialize;
 use tailgate_common::client::{
-    ClientSettings, PostClient, PostError, PostSettings, Proxy, ProxyEnvironment, Response,
+    ClientSettings, PostClient, PostError, PostSettings, Proxy, Response,
 };
 use tailgate_common::clock::Clock;
 use tailgate_common::config::{AssumeRole, ClientTls, Scope};
@@ -98,20 +98,6 @@ fn url(base: &str, path: &str) -> Result<Uri, ExportError> {
     url.parse().map_err(|error| setting(format!("endpoint {base:?}: {error}")))
 }
 
-/// The proxy on the way to a URL.
-fn proxy(settings: &XraySettings, url: &Uri) -> Result<Option<Proxy>, ExportError> {
-    let is_https = url.scheme_str() == Some("https");
-    let port = url.port_u16().unwrap_or(if is_https { 443 } else { 80 });
-    let found = match settings.proxy_address.expose() {
-        "" => {
-            let environment = ProxyEnvironment::read(|name| std::env::var(name).ok());
-            environment.proxy(is_https, url.host().unwrap_or_default(), port)
-        }
-        proxy => Proxy::from_url(proxy, "proxy_address").map(Some),
-    };
-    found.map_err(|error| setting(error.to_string()))
-}
-
 // === impl ApiClient ===
 
 impl ApiClient {
@@ -169,7 +155,8 @@ fn post_client(
     };
     let client = ClientSettings {
         tls,
-        proxy: proxy(settings, &url)?,
+        proxy: Proxy::on_the_way(&url, settings.proxy_address.expose(), "proxy_address")
+            .map_err(|error| setting(error.to_string()))?,
         timeout: settings.request_timeout,
         ..ClientSettings::new(base)
     };
