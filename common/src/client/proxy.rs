@@ -75,8 +75,8 @@ impl ProxyEnvironment {
     /// Reads variables.
     pub fn read(variable: impl Fn(&str) -> Option<String>) -> Self {
         let read = |name: &str| {
-            let given = variable(name).or_else(|| variable(&name.to_ascii_lowercase()));
-            given.unwrap_or_default()
+            let given = |name: &str| variable(name).filter(|text| !text.is_empty());
+            given(name).or_else(|| given(&name.to_ascii_lowercase())).unwrap_or_default()
         };
         Self { https: read("HTTPS_PROXY"), http: read("HTTP_PROXY"), no: read("NO_PROXY") }
     }
@@ -132,6 +132,7 @@ mod tests {
     fn environment(no: &'static str) -> ProxyEnvironment {
         ProxyEnvironment::read(|name| match name {
             "HTTPS_PROXY" => Some("http://user:p%40ss@secure:3128".to_owned()),
+            "HTTP_PROXY" => Some(String::new()),
             "http_proxy" => Some("plain:3129".to_owned()),
             "no_proxy" => Some(no.to_owned()),
             _ => None,
@@ -168,6 +169,16 @@ mod tests {
         ] {
             assert_eq!(chosen(no, true, host), None, "{no} {host}");
         }
+    }
+
+    #[test]
+    fn a_setting_is_asked_before_the_environment() {
+        let url: Uri = "http://10.0.0.1/".parse().unwrap();
+        let found = Proxy::on_the_way(&url, "proxy:1", "proxy_url").unwrap();
+        assert_eq!(found.unwrap().authority(), "proxy:1");
+        assert!(Proxy::on_the_way(&url, "ftp://proxy", "proxy_url").is_err());
+        let loopback: Uri = "https://127.0.0.1/".parse().unwrap();
+        assert_eq!(Proxy::on_the_way(&loopback, "", "proxy_url"), Ok(None));
     }
 
     #[test]

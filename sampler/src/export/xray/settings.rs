@@ -22,7 +22,7 @@ pub struct XraySettings {
     pub external_id: Option<String>,
     /// For one call.
     pub request_timeout: Duration,
-    /// Do not check the server's certificate. Not together with a proxy.
+    /// Do not check the server's certificate. Not together with `proxy_address`.
     pub no_verify_ssl: bool,
     /// Proxy for all calls; if empty, the usual environment variables are heeded.
     pub proxy_address: Secret,
