@@ -11,7 +11,7 @@ mod span;
 mod value;
 
 pub use span::{EventView, LinkView, SpanView, StatusView};
-pub use value::{ArrayView, Attributes, Value, key_value};
+pub use value::{ArrayView, Attributes, Value, key_tail, key_value};
 
 /// The spans of one resource.
 #[derive(Debug, Clone, Copy)]

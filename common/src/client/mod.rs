@@ -17,6 +17,7 @@ mod post;
 mod proxy;
 mod sign;
 
+pub use self::answer::retry_after;
 pub use self::compress::Compression;
 pub use self::error::{ClientError, PostError, SendError};
 pub use self::grpc::OtlpGrpcClient;

@@ -37,6 +37,21 @@ pub struct ArrayView<'a> {
     fields: Fields<'a>,
 }
 
+/// The last eight bytes of a key, or all of a shorter one: keys differ sooner there than in their
+/// first.
+#[inline]
+pub const fn key_tail(key: &[u8]) -> u64 {
+    if let Some(last) = key.last_chunk::<8>() {
+        return u64::from_le_bytes(*last);
+    }
+    let (mut tail, mut rest) = (0, key);
+    while let [byte, after @ ..] = rest {
+        tail = tail << 8 | *byte as u64;
+        rest = after;
+    }
+    tail
+}
+
 /// Key and value of the `KeyValue` message in `pair`; the value is an `AnyValue` message.
 #[inline]
 pub fn key_value(pair: &[u8]) -> (&[u8], &[u8]) {

@@ -2,7 +2,7 @@
 //! attributes answers all.
 
 use regex::bytes::Regex;
-use tailgate_proto::view::{Value, key_value};
+use tailgate_proto::view::{Value, key_tail, key_value};
 
 /// How many different attribute conditions a program can have: each is a bit in the facts.
 pub const MAX_LEAVES: usize = 128;
@@ -62,14 +62,6 @@ fn length_bit(key: &[u8]) -> u64 {
     1 << key.len().min(63)
 }
 
-#[inline]
-fn tail(key: &[u8]) -> u64 {
-    match key.last_chunk::<8>() {
-        Some(last) => u64::from_le_bytes(*last),
-        None => key.iter().fold(0, |tail, byte| tail << 8 | u64::from(*byte)),
-    }
-}
-
 // === impl Leaves ===
 
 impl Leaves {
@@ -90,7 +82,7 @@ impl Leaves {
             Some(n) => &mut self.groups[n],
             None => {
                 self.lengths |= length_bit(key.as_bytes());
-                self.tails.push(tail(key.as_bytes()));
+                self.tails.push(key_tail(key.as_bytes()));
                 self.groups.push(Group { key: key.as_bytes().into(), mask: 0, leaves: Vec::new() });
                 self.groups.last_mut()?
             }
@@ -125,7 +117,7 @@ impl Leaves {
     /// The group of this key if it is open; it isn't any longer.
     #[inline]
     fn take(&self, key: &[u8], open: &mut Open) -> Option<&Group> {
-        let tail = tail(key);
+        let tail = key_tail(key);
         for (n, group) in self.groups.iter().enumerate() {
             if self.tails[n] == tail && *group.key == *key {
                 let bit = 1 << n;

@@ -150,3 +150,76 @@ impl<'a> Attrs<'a> {
         self.last(key).map(str_of).unwrap_or_default()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use tailgate_proto::wire::put_len;
+
+    use super::*;
+
+    const KEYS: [&str; 6] =
+        ["http.method", "url.path", "db.user", "otel.resource.k", "aws.xray.metadata.k", "k"];
+
+    #[derive(Debug, Clone)]
+    enum Step {
+        Clear,
+        Push(usize),
+        Remove(usize),
+    }
+
+    fn steps() -> impl Strategy<Value = Vec<Step>> {
+        let push = (0..KEYS.len()).prop_map(Step::Push);
+        let remove = (0..KEYS.len()).prop_map(Step::Remove);
+        prop::collection::vec(prop_oneof![1 => Just(Step::Clear), 8 => push, 2 => remove], 0..60)
+    }
+
+    fn pair(key: &str, number: usize) -> Vec<u8> {
+        let (mut value, mut pair) = (Vec::new(), Vec::new());
+        put_len(&mut value, 1, number.to_string().as_bytes());
+        put_len(&mut pair, 1, key.as_bytes());
+        put_len(&mut pair, 2, &value);
+        pair
+    }
+
+    proptest! {
+        /// What is found at once is what a search of the list finds.
+        #[test]
+        fn the_index_is_that_of_the_list(steps in steps()) {
+            let pairs: Vec<_> = steps.iter().enumerate().map(|(number, step)| match step {
+                Step::Push(key) => pair(KEYS[*key], number),
+                _ => Vec::new(),
+            }).collect();
+            let mut attrs = Attrs::default();
+            let mut list: Vec<(&str, String)> = Vec::new();
+            for (number, step) in steps.iter().enumerate() {
+                match *step {
+                    Step::Clear => {
+                        attrs.clear();
+                        list.clear();
+                    }
+                    Step::Push(key) => {
+                        attrs.push(&pairs[number]);
+                        list.push((KEYS[key], number.to_string()));
+                    }
+                    Step::Remove(key) => {
+                        attrs.remove(Key::of(KEYS[key].as_bytes()));
+                        if let Some(at) = list.iter().position(|(found, _)| *found == KEYS[key]) {
+                            list.swap_remove(at);
+                        }
+                    }
+                }
+                prop_assert_eq!(attrs.items().len(), list.len());
+                for text in KEYS {
+                    let key = Key::of(text.as_bytes());
+                    let mut found = list.iter().filter(|(other, _)| *other == text);
+                    let first = found.clone().next().map(|(_, value)| value.as_bytes());
+                    let last = found.next_back().map(|(_, value)| value.as_bytes());
+                    prop_assert_eq!(attrs.has(key), first.is_some());
+                    prop_assert_eq!(attrs.first(key).map(str_of), first);
+                    prop_assert_eq!(attrs.last(key).map(str_of), last);
+                }
+            }
+        }
+    }
+}

@@ -4,6 +4,7 @@
 use tailgate_proto::view::Value;
 
 use crate::attrs::{Attrs, str_of};
+use crate::escaped::plain_len;
 use crate::json::Json;
 use crate::keys::Key;
 use crate::resource::Resource;
@@ -18,7 +19,7 @@ pub(crate) fn write(json: &mut Json, attrs: &Attrs<'_>, resource: &Resource<'_>,
     let Some(platform) = resource.aws() else { return };
     json.key("aws");
     json.raw("{");
-    if !(json.brief && platform.len() > MAX_BRIEF_PLATFORM) {
+    if !(json.brief && plain_len(platform) > MAX_BRIEF_PLATFORM) {
         json.buf.extend_from_slice(platform);
     }
     if call {

@@ -67,7 +67,7 @@ impl Documents {
     }
 
     /// The text of all documents together, escaped.
-    pub fn into_json(self) -> Vec<u8> {
+    pub fn into_escaped(self) -> Vec<u8> {
         self.json.buf
     }
 

@@ -2,7 +2,7 @@
 //! before them, and which has no other escapes.
 
 /// The text by itself.
-pub fn plain(escaped: &[u8]) -> Vec<u8> {
+pub(crate) fn plain(escaped: &[u8]) -> Vec<u8> {
     let mut plain = Vec::with_capacity(escaped.len());
     let mut bytes = escaped.iter();
     while let Some(&byte) = bytes.next() {

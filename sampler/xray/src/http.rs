@@ -226,18 +226,18 @@ impl<'a> Http<'a> {
         };
         json.key("url");
         json.quote();
-        json.escaped(scheme);
+        json.part(scheme);
         json.raw("://");
         let host = host.unwrap_or_default();
         if self.stable && self.host.is_none() {
             stable::write_host(json, host);
         } else {
-            json.escaped(host);
+            json.part(host);
         }
         match port.filter(|port| !port.is_default(scheme)) {
             Some(Port::Text(text)) => {
                 json.raw(":");
-                json.escaped(text);
+                json.part(text);
             }
             Some(Port::Number(number)) => {
                 json.raw(":");
@@ -251,15 +251,15 @@ impl<'a> Http<'a> {
 
     fn write_path(&self, json: &mut Json) {
         if let Some(target) = self.target {
-            json.escaped(target);
+            json.part(target);
             return;
         }
-        json.escaped(self.path.unwrap_or(b"/"));
+        json.part(self.path.unwrap_or(b"/"));
         if let Some(query) = self.query {
             if !query.starts_with(b"?") {
                 json.raw("?");
             }
-            json.escaped(query);
+            json.part(query);
         }
     }
 }

@@ -85,7 +85,7 @@ impl Json {
     }
 
     /// Text that is JSON already, but not escaped.
-    pub(crate) fn text(&mut self, text: &str) {
+    pub(crate) fn plain_json(&mut self, text: &str) {
         for &byte in text.as_bytes() {
             if matches!(byte, b'"' | b'\\') {
                 self.buf.push(b'\\');
@@ -107,7 +107,7 @@ impl Json {
 
     /// A list that began at `start` takes no further items.
     pub(crate) fn is_full(&self, start: usize) -> bool {
-        self.brief && self.buf.len() - start > BRIEF_LIST
+        self.brief && plain_len(&self.buf[start..]) > BRIEF_LIST
     }
 
     /// A comma, unless the innermost object or array is still empty.
@@ -190,22 +190,22 @@ impl Json {
     #[inline]
     pub(crate) fn string(&mut self, text: &[u8]) {
         self.quote();
-        self.escaped(text);
+        self.part(text);
         self.quote();
     }
 
     /// A part of a string.
     #[inline]
-    pub(crate) fn escaped(&mut self, text: &[u8]) {
+    pub(crate) fn part(&mut self, text: &[u8]) {
         if self.brief && text.len() > BRIEF_STRING / 6 {
-            self.escaped_briefly(text);
+            self.part_briefly(text);
         } else {
-            self.escaped_whole(text);
+            self.part_whole(text);
         }
     }
 
     /// As much of the beginning as fits.
-    fn escaped_briefly(&mut self, text: &[u8]) {
+    fn part_briefly(&mut self, text: &[u8]) {
         let start = self.buf.len();
         // Escapes take up to six bytes, so the last one fits in any case.
         for most in [BRIEF_STRING, BRIEF_STRING / 6] {
@@ -214,7 +214,7 @@ impl Json {
                 end -= 1;
             }
             self.buf.truncate(start);
-            self.escaped_whole(&text[..end]);
+            self.part_whole(&text[..end]);
             if end < text.len() {
                 self.raw("...");
             }
@@ -225,7 +225,7 @@ impl Json {
     }
 
     #[inline]
-    fn escaped_whole(&mut self, text: &[u8]) {
+    fn part_whole(&mut self, text: &[u8]) {
         let plain = match text.last_chunk() {
             // The last word may overlap the one before.
             Some(last) => {
@@ -236,11 +236,11 @@ impl Json {
         if plain {
             self.buf.extend_from_slice(text);
         } else {
-            self.escaped_slow(text);
+            self.part_slowly(text);
         }
     }
 
-    fn escaped_slow(&mut self, text: &[u8]) {
+    fn part_slowly(&mut self, text: &[u8]) {
         for chunk in text.utf8_chunks() {
             for &byte in chunk.valid().as_bytes() {
                 match byte {

@@ -3,6 +3,8 @@
 //! Source of the names: the OpenTelemetry semantic conventions (several generations), and the AWS
 //! X-Ray exporter of the OpenTelemetry Collector.
 
+use tailgate_proto::view::key_tail;
+
 macro_rules! keys {
     ($($variant:ident = $text:literal,)*) => {
         /// A key that the translation knows, or one of the last three for all others.
@@ -164,19 +166,8 @@ const fn slots() -> [u8; SLOT_COUNT] {
 
 /// By length and last eight bytes, in which keys differ sooner than in their first.
 const fn slot(key: &[u8]) -> usize {
-    let mut end = 0;
-    match key.last_chunk() {
-        Some(bytes) => end = u64::from_le_bytes(*bytes),
-        None => {
-            let mut i = 0;
-            while i < key.len() {
-                end = end << 8 | key[i] as u64;
-                i += 1;
-            }
-        }
-    }
     // Fibonacci hashing: the high bits depend on all others.
-    let mixed = (end ^ key.len() as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let mixed = (key_tail(key) ^ key.len() as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     (mixed >> (u64::BITS - SLOT_COUNT.ilog2())) as usize
 }
 

@@ -116,7 +116,7 @@ pub(crate) fn write_own(json: &mut Json, name: &[u8]) {
         let mut kept = letters_and_signs(name);
         // Even inside a character.
         kept.truncate(MAX_NAME_BYTES);
-        json.escaped(&kept);
+        json.part(&kept);
     }
     if json.buf.len() == start {
         json.raw("span");
@@ -171,6 +171,15 @@ mod tests {
             assert_eq!(own(name.as_bytes()), want, "{name}");
         }
         assert_eq!(own(b"a\xffb"), "ab");
+    }
+
+    #[test]
+    fn ascii_is_judged_alike_alone_and_among_others() {
+        let ascii: String = (0..0x80_u8).map(char::from).collect();
+        assert_eq!(
+            own(format!("{ascii}\u{e9}").as_bytes()),
+            format!("{}\u{e9}", own(ascii.as_bytes()))
+        );
     }
 
     #[test]

@@ -146,10 +146,10 @@ fn write_sdk(json: &mut Json, attrs: &Attrs<'_>) {
     if !name.is_empty() {
         json.key("sdk");
         json.quote();
-        json.escaped(name);
+        json.part(name);
         if !language.is_empty() {
             json.raw(" for ");
-            json.escaped(language);
+            json.part(language);
         }
         json.quote();
     }

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use crate::annotate::{Stored, Taken};
 use crate::attrs::Attrs;
 use crate::cause::{self, Cause};
+use crate::escaped::plain_len;
 use crate::json::Json;
 use crate::keys::Key;
 use crate::name::{self, Naming, naming};
@@ -82,8 +83,9 @@ impl Segment<'_, '_> {
         if let Some(origin) = resource.origin {
             json.field("origin", origin.as_bytes());
         }
-        let service = resource.service.buf.len();
-        if service > 0 && !(json.brief && service > MAX_BRIEF_SERVICE) {
+        let service = &resource.service.buf;
+        let too_large = json.brief && plain_len(service) > MAX_BRIEF_SERVICE;
+        if !service.is_empty() && !too_large {
             json.key("service");
             json.append(&resource.service);
         }

@@ -40,10 +40,10 @@ pub(crate) fn write(json: &mut Json, span: &Span<'_>, attrs: &Attrs<'_>) {
     json.quote();
     match attrs.last_str(Key::DbConnectionString) {
         [] => json.raw("localhost"),
-        text => json.escaped(text),
+        text => json.part(text),
     }
     json.raw("/");
-    json.escaped(attrs.last_str(Key::DbName));
+    json.part(attrs.last_str(Key::DbName));
     json.quote();
     json.field_or_omit("url", span.name);
     json.field("database_type", attrs.last_str(Key::DbSystem));

@@ -146,7 +146,7 @@ pub(crate) fn write_sql(json: &mut Json, attrs: &Attrs<'_>) {
     if host.is_empty() {
         match attrs.last_str(Key::DbConnectionString) {
             [] => json.raw("localhost"),
-            text => json.escaped(text),
+            text => json.part(text),
         }
     } else {
         write_place(json, attrs, host);
@@ -156,7 +156,7 @@ pub(crate) fn write_sql(json: &mut Json, attrs: &Attrs<'_>) {
     if !host.is_empty() {
         json.key("url");
         json.quote();
-        json.escaped(system);
+        json.part(system);
         json.raw("://");
         write_place(json, attrs, host);
         write_namespace(json, namespace);
@@ -171,7 +171,7 @@ pub(crate) fn write_sql(json: &mut Json, attrs: &Attrs<'_>) {
 fn write_namespace(json: &mut Json, namespace: &[u8]) {
     if !namespace.is_empty() {
         json.raw("/");
-        json.escaped(namespace);
+        json.part(namespace);
     }
 }
 
@@ -179,10 +179,10 @@ fn write_namespace(json: &mut Json, namespace: &[u8]) {
 pub(crate) fn write_host(json: &mut Json, host: &[u8]) {
     if host.contains(&b':') && !host.starts_with(b"[") {
         json.raw("[");
-        json.escaped(host);
+        json.part(host);
         json.raw("]");
     } else {
-        json.escaped(host);
+        json.part(host);
     }
 }
 
@@ -196,7 +196,7 @@ fn write_place(json: &mut Json, attrs: &Attrs<'_>, host: &[u8]) {
         }
         Some(port) if !str_of(port).is_empty() => {
             json.raw(":");
-            json.escaped(str_of(port));
+            json.part(str_of(port));
         }
         _ => {}
     }

@@ -71,7 +71,7 @@ fn parse(member: &[u8]) -> Option<(Namespaces<'_>, usize)> {
 /// The metadata of a brief document.
 pub(crate) fn write_brief_marker(json: &mut Json) {
     json.key("metadata");
-    json.text("{\"tailgate\":{\"left_out\":[\"*\"],\"shortened\":true}}");
+    json.plain_json("{\"tailgate\":{\"left_out\":[\"*\"],\"shortened\":true}}");
 }
 
 /// All members, the largest first; of equal ones that with the lesser key.
@@ -132,6 +132,6 @@ fn write_members<'m, 't: 'm>(
 ) {
     for (key, value) in members {
         json.foreign_key(key.as_bytes());
-        json.text(value.get());
+        json.plain_json(value.get());
     }
 }

@@ -114,6 +114,23 @@ fn what_is_too_large_without_metadata_is_shortened() {
 }
 
 #[test]
+fn shortened_lists_and_platforms_are_measured_as_they_read() {
+    let groups = |count: usize| string(&vec!["g".repeat(40); count].join("&"));
+    let url = ("http.url", large(70_000));
+    // A log group takes 57 bytes and a comma, 61 in a call: 70 of them are below 4 KiB either way.
+    for (count, kept) in [(60, true), (68, true), (80, false)] {
+        let resource = [("aws.log.group.names", groups(count))];
+        let (got, changed) =
+            fitted(Options::default(), &resource, span(2, std::slice::from_ref(&url)));
+        assert_eq!(changed, [Change::Shortened]);
+        assert_eq!(got["aws"]["cloudwatch_logs"].is_array(), kept, "{count}");
+    }
+    let version = string(&"\"".repeat(400));
+    let (got, _) = fitted(Options::default(), &[("service.version", version)], span(2, &[url]));
+    assert_eq!(got["service"]["version"].as_str().map(str::len), Some(400));
+}
+
+#[test]
 fn both_documents_of_a_split_span_fit_and_belong_together() {
     let attributes = [("aws.span.kind", string("LOCAL_ROOT")), ("http.url", large(100_000))];
     let request = request(&[("r", large(70_000))], span(5, &attributes));

@@ -18,8 +18,8 @@ pub struct Document {
     pub item: usize,
     /// Which span of the item. A split span has two documents.
     pub span: u32,
-    /// The JSON text as it stands in a call, inside a string: escaped.
-    pub json: Bytes,
+    /// The JSON text, UTF-8, as it stands in a call: inside a string.
+    pub escaped: Bytes,
 }
 
 /// What came of a call.
@@ -137,6 +137,11 @@ const CREDENTIALS: [&str; 11] = [
     "MissingAuthenticationTokenException",
 ];
 
+/// Codes of calls that are refused as they are, whoever sends them and when: X-Ray's own, and those
+/// of its protocol (AWS restJson1) for a body that cannot be read.
+const REFUSED: [&str; 3] =
+    ["InvalidRequestException", "SerializationException", "ValidationException"];
+
 /// Every reason for which this exporter loses spans, so that its series are there from the start.
 pub fn lost_reasons() -> Vec<Reason> {
     let mut reasons: Vec<_> = CODES.iter().map(|(_, reason)| *reason).collect();
@@ -159,12 +164,12 @@ pub fn code_labels() -> Vec<&'static str> {
 /// The body of a call with these documents.
 pub(super) fn body(documents: &[Document]) -> Bytes {
     const BEGIN: &[u8] = b"{\"TraceSegmentDocuments\":[";
-    let bytes: usize = documents.iter().map(|document| document.json.len() + 3).sum();
+    let bytes: usize = documents.iter().map(|document| document.escaped.len() + 3).sum();
     let mut body = Vec::with_capacity(BEGIN.len() + bytes + 2);
     body.extend_from_slice(BEGIN);
     for (n, document) in documents.iter().enumerate() {
         body.extend_from_slice(if n == 0 { b"\"" } else { b",\"" });
-        body.extend_from_slice(&document.json);
+        body.extend_from_slice(&document.escaped);
         body.push(b'"');
     }
     body.extend_from_slice(b"]}");
@@ -174,6 +179,11 @@ pub(super) fn body(documents: &[Document]) -> Bytes {
 /// Whether an error code, of a call or a document, speaks of too much load.
 pub(super) fn is_throttle(code: &str) -> bool {
     RETRYABLE[..4].iter().any(|(prefix, _)| code.starts_with(prefix))
+}
+
+/// Whether an error code of a call says that sending the same again is useless.
+pub(super) fn is_refused(code: &str) -> bool {
+    REFUSED.contains(&code)
 }
 
 /// Whether an error code of a call says that other credentials are needed.
@@ -188,8 +198,8 @@ impl Document {
     /// escaped twice.
     pub fn id(&self) -> Option<&[u8]> {
         const KEY: &[u8] = b",\\\"id\\\":\\\"";
-        let at = self.json.windows(KEY.len()).position(|key| key == KEY)? + KEY.len();
-        self.json[at..].split(|&byte| byte == b'\\').next()
+        let at = self.escaped.windows(KEY.len()).position(|key| key == KEY)? + KEY.len();
+        self.escaped[at..].split(|&byte| byte == b'\\').next()
     }
 }
 
@@ -223,5 +233,73 @@ impl Unprocessed {
     pub fn reason(&self) -> Reason {
         let known = CODES.iter().find(|(code, _)| *code == self.code);
         known.map_or(OTHER, |(_, reason)| *reason)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+    use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue, any_value};
+    use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span};
+    use proptest::prelude::*;
+    use prost::Message;
+    use serde_json::Value;
+    use tailgate_xray::{Documents, Options, Translator};
+
+    use super::*;
+
+    /// Dense in what is escaped, and in what looks like an id.
+    const PIECES: [&str; 10] =
+        [",", "\"", "\\", "id", "\"id\":\"x\"", ":", "\n", "\u{1}", "a", "\u{e9}\u{1f680}"];
+
+    fn text() -> impl Strategy<Value = String> {
+        prop::collection::vec(prop::sample::select(PIECES.as_slice()), 0..12)
+            .prop_map(|pieces| pieces.concat())
+    }
+
+    fn attribute(key: &str, text: &str) -> KeyValue {
+        let value = Some(any_value::Value::StringValue(text.to_owned()));
+        KeyValue { key: key.to_owned(), value: Some(AnyValue { value }), ..KeyValue::default() }
+    }
+
+    /// A call of the exporter with a span of each of these names.
+    fn documents(names: &[String]) -> Vec<Document> {
+        let spans = names.iter().zip(1_u64..).map(|(name, number)| Span {
+            trace_id: vec![1; 16],
+            span_id: number.to_be_bytes().to_vec(),
+            name: "own".to_owned(),
+            kind: 3,
+            attributes: vec![attribute("peer.service", name), attribute(name, name)],
+            ..Span::default()
+        });
+        let scope = ScopeSpans { spans: spans.collect(), ..ScopeSpans::default() };
+        let spans = ResourceSpans { scope_spans: vec![scope], ..ResourceSpans::default() };
+        let fragment = ExportTraceServiceRequest { resource_spans: vec![spans] }.encode_to_vec();
+        let mut made = Documents::default();
+        Translator::new(Options::default()).translate(&fragment, &mut || 7, 0, &mut made);
+        let document = |document: tailgate_xray::Document<'_>| Document {
+            item: 0,
+            span: document.span,
+            escaped: Bytes::copy_from_slice(document.escaped),
+        };
+        made.iter().map(document).collect()
+    }
+
+    proptest! {
+        /// Whoever reads a call gets the documents, and their ids are those that are looked up.
+        #[test]
+        fn what_a_reader_gets(names in prop::collection::vec(text(), 0..4)) {
+            let documents = documents(&names);
+            let call: Value = serde_json::from_slice(&body(&documents)).unwrap();
+            let texts = call["TraceSegmentDocuments"].as_array().unwrap();
+            prop_assert_eq!(texts.len(), names.len());
+            for ((text, document), name) in texts.iter().zip(&documents).zip(&names) {
+                let read: Value = serde_json::from_str(text.as_str().unwrap()).unwrap();
+                prop_assert_eq!(&read["name"], if name.is_empty() { "own" } else { name });
+                prop_assert_eq!(&read["metadata"]["default"][name], name);
+                prop_assert_eq!(read["id"].as_str().map(str::as_bytes), document.id());
+            }
+        }
     }
 }

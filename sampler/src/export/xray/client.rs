@@ -11,16 +11,15 @@ use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use aws_types::service_config::ServiceConfigKey;
 use bytes::Bytes;
 use http::Uri;
-use http::header::RETRY_AFTER;
 use serde::Deserialize;
 use tailgate_common::client::{
-    ClientSettings, PostClient, PostError, PostSettings, Proxy, Response,
+    ClientSettings, PostClient, PostError, PostSettings, Proxy, Response, retry_after,
 };
 use tailgate_common::clock::Clock;
 use tailgate_common::config::{AssumeRole, ClientTls, Scope};
 use tailgate_common::net::tls;
 
-use super::call::{Answer, CallError, Cause, Unprocessed, is_credentials, is_throttle};
+use super::call::{Answer, CallError, Cause, Unprocessed, is_credentials, is_refused, is_throttle};
 use super::telemetry::RecordClient;
 use super::{XrayClient, XraySettings};
 use crate::export::ExportError;
@@ -37,6 +36,7 @@ pub struct ApiClient {
     records: Uri,
     http: SharedHttpClient,
     instance: bool,
+    clock: Arc<dyn Clock>,
 }
 
 /// What X-Ray says of a call that it took.
@@ -128,10 +128,10 @@ impl ApiClient {
         let chain = Chain { region, http: http.clone(), within, instance, role };
         let base = endpoint(settings, &chain.load().await).await?;
         let source = credentials.map_or(Source::Chain(chain), Source::Given);
-        let signer = SigV4Signer::new(scope, source, clock);
+        let signer = SigV4Signer::new(scope, source, clock.clone());
         let post = post_client(settings, &base, signer)?;
         let (segments, records) = (url(&base, "/TraceSegments")?, url(&base, "/TelemetryRecords")?);
-        Ok(Self { post, segments, records, http, instance })
+        Ok(Self { post, segments, records, http, instance, clock })
     }
 
     /// The metadata of the instance, unless they are to be left alone.
@@ -169,7 +169,7 @@ impl XrayClient for ApiClient {
     async fn put(&self, call: Bytes) -> Answer {
         match self.post.post(&self.segments, call).await {
             Ok(response) if response.status.is_success() => taken(&response),
-            Ok(response) => refused(&response),
+            Ok(response) => refused(&response, &*self.clock),
             Err(error) => unanswered(&error),
         }
     }
@@ -218,12 +218,12 @@ fn refusal(response: &Response) -> (String, String) {
     (code.trim().to_owned(), body.message.unwrap_or_default())
 }
 
-fn refused(response: &Response) -> Answer {
+fn refused(response: &Response, clock: &dyn Clock) -> Answer {
     let (code, text) = refusal(response);
     let status = response.status.as_u16();
     let message = format!("HTTP {status} {code} {text}");
     // Anything else may pass: credentials are renewed, rights are granted, addresses mended.
-    if code == "InvalidRequestException" || status == 413 {
+    if is_refused(&code) || status == 413 {
         return Answer::Refused { message };
     }
     let cause = match () {
@@ -239,8 +239,7 @@ fn refused(response: &Response) -> Answer {
         500..600 => CallError::Http5xx,
         _ => CallError::Other,
     };
-    let header = response.headers.get(RETRY_AFTER).and_then(|text| text.to_str().ok());
-    let retry_after = header.and_then(|text| text.parse().ok()).map(Duration::from_secs);
+    let retry_after = retry_after(&response.headers, clock);
     Answer::Failed { cause, error, retry_after, message }
 }
 

@@ -13,6 +13,7 @@ use bytes::Bytes;
 use tailgate_xray::{Decision, Documents, Part, Translator};
 
 use super::call::{Document, MAX_CALL_BYTES, MAX_CALL_DOCUMENTS, Unprocessed, body, is_throttle};
+use super::chance::Chance;
 use super::stats::XrayStats;
 use crate::core::outbox::{Item, Loss, Reason};
 use crate::export::{Attempt, Job};
@@ -23,7 +24,7 @@ pub struct XrayJob {
     /// Translated up to here: an item and a span of it.
     at: (usize, u32),
     now_s: u64,
-    entropy: u64,
+    chance: Chance,
     /// Translated, not yet in a call; in order, so traces stay together.
     ready: VecDeque<Document>,
     /// Calls to be made in this round, the first one next.
@@ -32,8 +33,9 @@ pub struct XrayJob {
     failures: u32,
     /// To be waited for before it is tried again.
     wait: Option<Duration>,
-    /// For the next round.
+    /// For the next round, with their bytes.
     again: Vec<Document>,
+    again_bytes: usize,
     again_because: String,
     /// Some of those failed for a reason that is not load: they need time of their own.
     again_later: bool,
@@ -67,7 +69,7 @@ fn loss(document: &Document, reason: Reason) -> Loss {
 fn cut<'d>(documents: impl Iterator<Item = &'d Document>) -> usize {
     let mut bytes = 0;
     let fits = |document: &&Document| {
-        bytes += document.json.len();
+        bytes += document.escaped.len();
         bytes <= MAX_CALL_BYTES
     };
     documents.take(MAX_CALL_DOCUMENTS).take_while(fits).count().max(1)
@@ -76,17 +78,18 @@ fn cut<'d>(documents: impl Iterator<Item = &'d Document>) -> usize {
 // === impl XrayJob ===
 
 impl XrayJob {
-    pub(super) fn new(items: Vec<Item>, now_s: u64, entropy: u64, stats: Arc<XrayStats>) -> Self {
+    pub(super) fn new(items: Vec<Item>, now_s: u64, seed: u64, stats: Arc<XrayStats>) -> Self {
         Self {
             items,
             at: (0, 0),
             now_s,
-            entropy,
+            chance: Chance::new(seed),
             ready: VecDeque::new(),
             calls: VecDeque::new(),
             failures: 0,
             wait: None,
             again: Vec::new(),
+            again_bytes: 0,
             again_because: String::new(),
             again_later: false,
             losses: Vec::new(),
@@ -95,9 +98,9 @@ impl XrayJob {
     }
 
     /// Makes the next call of this round ready; how many documents it has, none if the round is
-    /// over.
+    /// over. That is when all is translated, or too much has to be sent again first.
     pub(super) fn next_call(&mut self, translator: &Translator) -> Option<usize> {
-        if self.calls.is_empty() {
+        if self.calls.is_empty() && self.again_bytes < AHEAD_BYTES {
             self.refill(translator);
         }
         self.calls.front().map(Vec::len)
@@ -129,12 +132,13 @@ impl XrayJob {
         self.wait.take()
     }
 
-    /// Everything was tried once.
+    /// All that was translated was tried once.
     pub(super) fn end_of_round(&mut self) -> Attempt {
         if self.again.is_empty() {
             return Attempt::Done;
         }
         let mut again = std::mem::take(&mut self.again);
+        self.again_bytes = 0;
         while !again.is_empty() {
             self.calls.push_back(again.drain(..cut(again.iter())).collect());
         }
@@ -172,7 +176,10 @@ impl XrayJob {
                 sorted.retried += 1;
                 self.again_later |= !throttled;
                 self.again_because = format!("unprocessed: {} {}", why.code, why.message);
-                self.again.push(document);
+                self.again_bytes += document.escaped.len();
+                // A copy, as it may wait: not to hold all that was translated along with it.
+                let escaped = Bytes::copy_from_slice(&document.escaped);
+                self.again.push(Document { escaped, ..document });
             } else {
                 self.losses.push(loss(&document, why.reason()));
                 sorted.lost.push(why);
@@ -217,7 +224,7 @@ impl XrayJob {
 
     /// Translates on and cuts full calls; what is left over waits for more, or makes the last call.
     fn refill(&mut self, translator: &Translator) {
-        let bytes: usize = self.ready.iter().map(|document| document.json.len()).sum();
+        let bytes: usize = self.ready.iter().map(|document| document.escaped.len()).sum();
         self.translate(translator, AHEAD_BYTES.saturating_sub(bytes));
         let all = self.at.0 >= self.items.len();
         loop {
@@ -239,10 +246,10 @@ impl XrayJob {
         while documents.bytes() < most && self.at.0 < self.items.len() {
             self.translate_item(translator, most, &mut documents, &mut made);
         }
-        let all = Bytes::from(documents.into_json());
+        let all = Bytes::from(documents.into_escaped());
         self.ready.extend(made.into_iter().map(|(item, span, range)| {
-            let json = all.slice(range);
-            Document { item, span, json }
+            let escaped = all.slice(range);
+            Document { item, span, escaped }
         }));
     }
 
@@ -262,16 +269,9 @@ impl XrayJob {
             policy: &why.policy,
         });
         let part = Part { fragment, from, max_bytes: most, decision };
-        let mut state = self.entropy;
-        let mut entropy = || {
-            // splitmix64
-            state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-            let mix = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-            let mix = (mix ^ (mix >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-            mix ^ (mix >> 31)
-        };
+        let chance = &mut self.chance;
         let (known, spans_before) = (documents.len(), documents.spans());
-        let next = translator.translate_part(part, &mut entropy, self.now_s, documents);
+        let next = translator.translate_part(part, &mut || chance.number(), self.now_s, documents);
         for document in documents.iter().skip(known) {
             self.stats.made(document.changes);
             made.push((item, from + document.span - spans_before, document.range));
@@ -282,7 +282,6 @@ impl XrayJob {
             let reason = Reason("xray_no_document");
             self.losses.push(Loss { item, first: reached, spans: spans - reached, reason });
         }
-        self.entropy = state;
         self.at = next.map_or((item + 1, 0), |next| (item, next));
     }
 }

@@ -21,6 +21,8 @@ use std::time::Duration;
 
 use tailgate_common::clock::Nanos;
 
+use super::chance::Chance;
+
 mod meter;
 
 use crate::export::HURRIED_WAIT;
@@ -102,7 +104,7 @@ pub struct PaceFigures {
 #[derive(Debug)]
 pub struct Pace {
     settings: PaceSettings,
-    chance: u64,
+    chance: Chance,
     /// Calls that may be in flight; the fraction grows with each answer.
     window: f64,
     in_flight: usize,
@@ -164,7 +166,7 @@ impl Pace {
         Self {
             window: settings.workers.max(1) as f64,
             settings,
-            chance,
+            chance: Chance::new(chance),
             in_flight: 0,
             limit: None,
             quota: None,
@@ -265,7 +267,7 @@ impl Pace {
     /// How long one batch should wait whose call has failed this often (from 1) on its own.
     pub fn own_delay(&mut self, failures: u32) -> Duration {
         let bound = self.bound(failures.saturating_sub(1));
-        bound.mul_f64(self.draw())
+        bound.mul_f64(self.chance.fraction())
     }
 
     fn allowed(&self) -> usize {
@@ -318,7 +320,7 @@ impl Pace {
 
     fn pause(&mut self, now: Nanos, retry_after: Option<Duration>, at_most: Duration) {
         self.shrink();
-        let drawn = self.bound(self.failures).min(at_most).mul_f64(self.draw());
+        let drawn = self.bound(self.failures).min(at_most).mul_f64(self.chance.fraction());
         let asked = retry_after.unwrap_or_default().min(MAX_RETRY_AFTER);
         let most = if self.hurried { HURRIED_WAIT } else { Duration::MAX };
         self.paused_until = self.paused_until.max(now + drawn.max(asked).min(most));
@@ -337,15 +339,6 @@ impl Pace {
         let earned = limit * now.since(self.filled_at).as_secs_f64();
         self.tokens = (self.tokens + earned).min(burst(limit));
         self.filled_at = now;
-    }
-
-    /// Anywhere in [0, 1).
-    fn draw(&mut self) -> f64 {
-        // splitmix64
-        self.chance = self.chance.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mix = (self.chance ^ (self.chance >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mix = (mix ^ (mix >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        ((mix ^ (mix >> 31)) >> 11) as f64 / (1u64 << 53) as f64
     }
 }
 

@@ -3,12 +3,17 @@
 mod records;
 mod server;
 
+use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue, any_value};
-use opentelemetry_proto::tonic::trace::v1::Span;
+use opentelemetry_proto::tonic::resource::v1::Resource;
+use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span};
+use parking_lot::Mutex;
+use prost::Message;
 use tailgate_common::clock::SystemClock;
 use tailgate_common::config::Secret;
 use tailgate_proto::TraceId;
@@ -125,7 +130,11 @@ async fn a_document_that_is_refused_for_good_is_lost_alone() {
 /// Calls with a bad document are refused whole, or X-Ray doesn't say which one it means.
 #[tokio::test]
 async fn a_culprit_is_found_in_halves() {
-    for (code, reason) in [("refuse", "xray_invalid_request"), ("nameless", "xray_parse_error")] {
+    for (code, reason) in [
+        ("refuse", "xray_invalid_request"),
+        ("unreadable", "xray_invalid_request"),
+        ("nameless", "xray_parse_error"),
+    ] {
         let server = XrayServer::start([]).await;
         server.poison(&kept(3, 5), 2, code);
         let exports = start("awsxray", exporter(&server.url()).await, 2);
@@ -195,6 +204,59 @@ async fn a_proxy_is_used() {
         (proxy.stored(), proxy.last_target()),
         (10, "http://xray.test:8080/TraceSegments".into())
     );
+}
+
+/// Leaves every document unprocessed once, and knows how many bytes are out then.
+#[derive(Clone, Default)]
+struct Second(Arc<Mutex<(HashMap<String, usize>, usize)>>);
+
+impl XrayClient for Second {
+    async fn put(&self, call: Bytes) -> Answer {
+        let call: serde_json::Value = serde_json::from_slice(&call).unwrap();
+        let mut state = self.0.lock();
+        let mut unprocessed = Vec::new();
+        for text in call["TraceSegmentDocuments"].as_array().unwrap() {
+            let text = text.as_str().unwrap();
+            let document: serde_json::Value = serde_json::from_str(text).unwrap();
+            let id = document["id"].as_str().unwrap().to_owned();
+            if state.0.remove(&id).is_none() {
+                state.0.insert(id.clone(), text.len());
+                let code = "ThrottledException".to_owned();
+                unprocessed.push(Unprocessed { id: Some(id), code, message: String::new() });
+            }
+        }
+        state.1 = state.1.max(state.0.values().sum());
+        Answer::Taken { unprocessed }
+    }
+}
+
+/// A resource is in each of its documents, which can be a hundred times their fragment.
+#[tokio::test]
+async fn what_has_to_be_sent_again_is_bounded() {
+    let value = Some(any_value::Value::StringValue("x".repeat(40_000)));
+    let large =
+        KeyValue { key: "large".into(), value: Some(AnyValue { value }), ..KeyValue::default() };
+    let resource = Resource { attributes: vec![large], ..Resource::default() };
+    let spans = (0..500).map(|n| span(0, n, "work")).collect();
+    let scope = ScopeSpans { spans, ..ScopeSpans::default() };
+    let spans = ResourceSpans {
+        resource: Some(resource),
+        scope_spans: vec![scope],
+        ..ResourceSpans::default()
+    };
+    let fragment = ExportTraceServiceRequest { resource_spans: vec![spans] }.encode_to_vec();
+    let kept = Kept { spans: 500, fragment: fragment.into(), ..kept(0, 1) };
+    let client = Second::default();
+    let send = SendSettings::new(8, 2, &eager());
+    let clock = Arc::new(SystemClock::new());
+    let exporter = XrayExporter::new("awsxray", client.clone(), Options::default(), &send, clock);
+    let exports = start("awsxray", exporter, 1);
+    exports.offer(kept).unwrap();
+    let counts = exports.drain(PATIENCE).await;
+    assert_eq!((counts.exported, counts.lost.len()), (500, 0));
+    let most = client.0.lock().1;
+    // Of 20 MB.
+    assert!((1 << 20..5 << 20).contains(&most), "{most} bytes were waiting");
 }
 
 /// A document that is too large, and one with a number that JSON does not have, go with the others.

@@ -111,8 +111,8 @@ impl XrayServer {
         self.state.lock().records.clone()
     }
 
-    /// This span is never taken. `refuse` refuses its whole call, `nameless` says nothing of its
-    /// id.
+    /// This span is never taken. `refuse` and `unreadable` refuse its whole call,
+    /// `nameless` says nothing of its id.
     pub(super) fn poison(&self, kept: &Kept, span: usize, code: &'static str) {
         let spans = resource_spans(&kept.fragment).flat_map(|r| r.scopes()).flat_map(|s| s.spans());
         let id = spans.map(|span| span.span_id().to_vec()).nth(span).unwrap();
@@ -216,8 +216,12 @@ impl State {
             Some(Fault::ResetAfterStoring) | Some(Fault::Unprocessed(_)) | None => {}
         }
         let poisoned = |seen: &Seen| self.poison.get(&seen.id).copied();
-        if call.iter().any(|seen| poisoned(seen) == Some("refuse")) {
-            return Some((400, "InvalidRequestException", json!({"Message": "no"})));
+        for (poison, code) in
+            [("refuse", "InvalidRequestException"), ("unreadable", "SerializationException")]
+        {
+            if call.iter().any(|seen| poisoned(seen) == Some(poison)) {
+                return Some((400, code, json!({"Message": "no"})));
+            }
         }
         for (n, seen) in call.iter().enumerate() {
             match (fault, self.poison.get(&seen.id)) {
