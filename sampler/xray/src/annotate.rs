@@ -212,8 +212,7 @@ impl<'s, 'a> Stored<'s, 'a> {
             return;
         }
         let start = json.buf.len();
-        json.key("annotations");
-        json.raw("{");
+        json.open("annotations");
         let empty = json.buf.len();
         if let Some(resource) = resource {
             json.append(resource);
@@ -234,10 +233,8 @@ impl<'s, 'a> Stored<'s, 'a> {
 
     fn write_metadata(&self, json: &mut Json, order: &[u32]) {
         let start = json.buf.len();
-        json.key("metadata");
-        json.raw("{");
-        json.key("default");
-        json.raw("{");
+        json.open("metadata");
+        json.open("default");
         let empty = json.buf.len();
         if let Some((_, resource)) = self.resource {
             json.append(&resource.metadata);

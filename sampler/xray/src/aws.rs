@@ -17,8 +17,7 @@ const MAX_BRIEF_PLATFORM: usize = 4096;
 /// the span's AWS call is written too.
 pub(crate) fn write(json: &mut Json, attrs: &Attrs<'_>, resource: &Resource<'_>, call: bool) {
     let Some(platform) = resource.aws() else { return };
-    json.key("aws");
-    json.raw("{");
+    json.open("aws");
     if !(json.brief && plain_len(platform) > MAX_BRIEF_PLATFORM) {
         json.buf.extend_from_slice(platform);
     }

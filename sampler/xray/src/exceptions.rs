@@ -40,8 +40,7 @@ pub(crate) struct Frame<'a> {
 impl<'j, 'e> Exceptions<'j, 'e> {
     /// Opens the `cause` object.
     pub(crate) fn begin(json: &'j mut Json, invent: &'e mut dyn FnMut() -> u64) -> Self {
-        json.key("cause");
-        json.raw("{");
+        json.open("cause");
         let start = json.buf.len();
         Self { json, invent, start, started: false, state: State::Closed, remote: None }
     }

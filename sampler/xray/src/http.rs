@@ -93,10 +93,8 @@ pub(crate) fn write(json: &mut Json, span: &Span<'_>, attrs: &Attrs<'_>) {
     if !http.present {
         return;
     }
-    json.key("http");
-    json.raw("{");
-    json.key("request");
-    json.raw("{");
+    json.open("http");
+    json.open("request");
     json.field_or_omit("method", http.method);
     json.field_or_omit("user_agent", http.user_agent);
     json.field_or_omit("client_ip", http.client_ip);
@@ -107,8 +105,7 @@ pub(crate) fn write(json: &mut Json, span: &Span<'_>, attrs: &Attrs<'_>) {
         http.write_url(json, span.kind);
     }
     json.raw("}");
-    json.key("response");
-    json.raw("{");
+    json.open("response");
     if let Some(status) = http.status {
         json.field_int("status", status);
     }

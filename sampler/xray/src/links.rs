@@ -3,7 +3,6 @@
 use tailgate_proto::view::LinkView;
 
 use crate::json::Json;
-use crate::segment::write_trace_id;
 use crate::span::{Span, id};
 
 /// Writes the links, if there are any.
@@ -26,7 +25,7 @@ pub(crate) fn write(json: &mut Json, span: &Span<'_>) {
 
 fn write_link(json: &mut Json, link: &LinkView<'_>) {
     json.raw("{");
-    write_trace_id(json, id(link.trace_id()));
+    json.field_trace_id("trace_id", id(link.trace_id()));
     match id(link.span_id()) {
         [0, 0, 0, 0, 0, 0, 0, 0] => json.field("id", b""),
         span_id => json.field_id("id", span_id),

@@ -99,11 +99,9 @@ impl<'a> Maps<'a> {
         if self.default.is_empty() && self.namespaces.is_empty() {
             return;
         }
-        json.key("metadata");
-        json.raw("{");
+        json.open("metadata");
         if !self.default.is_empty() {
-            json.key("default");
-            json.raw("{");
+            json.open("default");
             self.write_default(json, resource_only);
             json.raw("}");
         }
@@ -128,8 +126,7 @@ impl<'a> Maps<'a> {
     /// Writes the annotations, if there are any.
     pub(crate) fn write_annotations_member(&self, json: &mut Json) {
         if !self.annotations.is_empty() {
-            json.key("annotations");
-            json.raw("{");
+            json.open("annotations");
             self.write_annotations(json);
             json.raw("}");
         }

@@ -89,8 +89,7 @@ fn write_platform(json: &mut Json, attrs: &Attrs<'_>) {
     let platform = attrs.last_str(Key::CloudPlatform);
     write_sdk(json, attrs);
     if platform == b"aws_ec2" || !attrs.last_str(Key::HostId).is_empty() {
-        json.key("ec2");
-        json.raw("{");
+        json.open("ec2");
         json.field_or_null("instance_id", attrs.last_str(Key::HostId));
         json.field_or_null("availability_zone", attrs.last_str(Key::CloudAvailabilityZone));
         json.field_or_null("instance_size", attrs.last_str(Key::HostType));
@@ -102,8 +101,7 @@ fn write_platform(json: &mut Json, attrs: &Attrs<'_>) {
     }
     let instance = attrs.last_str(Key::ServiceInstanceId);
     if platform == b"aws_elastic_beanstalk" && !instance.is_empty() {
-        json.key("elastic_beanstalk");
-        json.raw("{");
+        json.open("elastic_beanstalk");
         json.field_or_null("environment_name", attrs.last_str(Key::ServiceNamespace));
         json.field_or_null("version_label", attrs.last_str(Key::ServiceVersion));
         let deployment = str::from_utf8(instance).ok().and_then(|text| text.parse().ok());
@@ -112,8 +110,7 @@ fn write_platform(json: &mut Json, attrs: &Attrs<'_>) {
     }
     let cluster = attrs.last_str(Key::K8sClusterName);
     if platform == b"aws_eks" || !cluster.is_empty() {
-        json.key("eks");
-        json.raw("{");
+        json.open("eks");
         json.field_or_null("cluster_name", cluster);
         json.field_or_null("pod", attrs.last_str(Key::K8sPodName));
         json.field_or_null("container_id", attrs.last_str(Key::ContainerId));
@@ -125,8 +122,7 @@ fn write_ecs(json: &mut Json, attrs: &Attrs<'_>) {
     // Of several container names the first that is not empty counts.
     let names = attrs.items().iter().filter(|attr| attr.known == Key::ContainerName);
     let name = names.map(|attr| str_of(&attr.value)).find(|name| !name.is_empty());
-    json.key("ecs");
-    json.raw("{");
+    json.open("ecs");
     json.field_or_omit("container", name.unwrap_or_default());
     json.field_or_omit("container_id", attrs.last_str(Key::ContainerId));
     json.field_or_omit("availability_zone", attrs.last_str(Key::CloudAvailabilityZone));
@@ -139,8 +135,7 @@ fn write_ecs(json: &mut Json, attrs: &Attrs<'_>) {
 }
 
 fn write_sdk(json: &mut Json, attrs: &Attrs<'_>) {
-    json.key("xray");
-    json.raw("{");
+    json.open("xray");
     let name = attrs.last_str(Key::SdkName);
     let language = attrs.last_str(Key::SdkLanguage);
     if !name.is_empty() {

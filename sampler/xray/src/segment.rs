@@ -43,18 +43,6 @@ pub(crate) struct Segment<'s, 'a> {
 /// More than what a version needs; a brief document goes without.
 const MAX_BRIEF_SERVICE: usize = 1024;
 
-/// Writes the member `trace_id`: X-Ray's form sets off the time in the first four bytes.
-pub(crate) fn write_trace_id(json: &mut Json, trace_id: [u8; 16]) {
-    json.key("trace_id");
-    let [a, b, c, d, rest @ ..] = trace_id;
-    json.quote();
-    json.raw("1-");
-    json.hex(&[a, b, c, d]);
-    json.raw("-");
-    json.hex(&rest);
-    json.quote();
-}
-
 // === impl Segment ===
 
 impl Segment<'_, '_> {
@@ -131,7 +119,7 @@ impl Segment<'_, '_> {
         if span.parent_id != [0; 8] {
             json.field_id("parent_id", span.parent_id);
         }
-        write_trace_id(json, span.trace_id);
+        json.field_trace_id("trace_id", span.trace_id);
         if self.is_subsegment() {
             json.field("type", b"subsegment");
         }

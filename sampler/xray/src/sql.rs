@@ -34,8 +34,7 @@ pub(crate) fn write(json: &mut Json, span: &Span<'_>, attrs: &Attrs<'_>) {
     if attrs.is_stable() {
         return stable::write_sql(json, attrs);
     }
-    json.key("sql");
-    json.raw("{");
+    json.open("sql");
     json.key("connection_string");
     json.quote();
     match attrs.last_str(Key::DbConnectionString) {

@@ -139,8 +139,7 @@ pub(crate) fn write_sql(json: &mut Json, attrs: &Attrs<'_>) {
     let system = attrs.any_str([Key::DbSystemName, Key::DbSystem]);
     let namespace = attrs.any_str([Key::DbNamespace, Key::DbName]);
     let host = attrs.last_str(Key::ServerAddress);
-    json.key("sql");
-    json.raw("{");
+    json.open("sql");
     json.key("connection_string");
     json.quote();
     if host.is_empty() {

@@ -90,8 +90,7 @@ fn by_size(namespaces: &Namespaces<'_>) -> Vec<(usize, String, String)> {
 }
 
 fn write(json: &mut Json, namespaces: &Namespaces<'_>, left_out: &[(usize, String, String)]) {
-    json.key("metadata");
-    json.raw("{");
+    json.open("metadata");
     for (namespace, members) in namespaces {
         if namespace == NAMESPACE {
             continue;
@@ -105,8 +104,7 @@ fn write(json: &mut Json, namespaces: &Namespaces<'_>, left_out: &[(usize, Strin
         write_members(json, members);
         json.raw("}");
     }
-    json.key(NAMESPACE);
-    json.raw("{");
+    json.open(NAMESPACE);
     if let Some(Some(members)) = namespaces.get(NAMESPACE) {
         let others = members
             .iter()
