@@ -1,4 +1,5 @@
-//! Spans to X-Ray documents, over the mix of the golden cases. `elements` are documents.
+//! Spans to X-Ray documents: the mix of the golden cases, and requests of 60 spans as the load
+//! generator sends them. `elements` are documents.
 #![allow(clippy::unwrap_used, missing_docs)]
 
 use std::fs;
@@ -7,6 +8,7 @@ use std::path::Path;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use tailgate_proto::json::read_json;
+use tailgate_testkit::traffic::{Shape, Traffic};
 use tailgate_xray::{Conventions, Documents, Options, Translator};
 
 /// All requests of the corpus.
@@ -18,8 +20,20 @@ fn corpus() -> Vec<Vec<u8>> {
     inputs.iter().map(|path| read_json(&fs::read(path).unwrap()).unwrap()).collect()
 }
 
+/// Requests as those of `benches/compare.py`.
+fn load() -> Vec<Vec<u8>> {
+    let shape = Shape { spans_per_request: 60, traces: 100, ..Shape::default() };
+    let traffic = Traffic::new(shape).unwrap();
+    let encode = |seq| {
+        let mut out = Vec::new();
+        traffic.encode(seq, &mut out);
+        out
+    };
+    (0..traffic.requests()).map(encode).collect()
+}
+
 fn xray(c: &mut Criterion) {
-    let requests = corpus();
+    let (corpus, load) = (corpus(), load());
     let mut documents = Documents::default();
     let mut translate = |translator: &Translator, requests: &[Vec<u8>]| {
         documents.clear();
@@ -39,14 +53,15 @@ fn xray(c: &mut Criterion) {
     };
     let stable = Options { conventions: Conventions::Stable, ..Options::default() };
     let mut group = c.benchmark_group("xray");
-    for (name, options) in [
-        ("corpus", Options::default()),
-        ("corpus, two indexed", indexed),
-        ("corpus, stable", stable),
+    for (name, options, requests) in [
+        ("corpus", Options::default(), &corpus),
+        ("corpus, two indexed", indexed, &corpus),
+        ("corpus, stable", stable, &corpus),
+        ("load", Options::default(), &load),
     ] {
         let translator = Translator::new(options);
-        group.throughput(Throughput::Elements(translate(&translator, &requests)));
-        group.bench_function(name, |b| b.iter(|| translate(&translator, &requests)));
+        group.throughput(Throughput::Elements(translate(&translator, requests)));
+        group.bench_function(name, |b| b.iter(|| translate(&translator, requests)));
     }
     group.finish();
 }
