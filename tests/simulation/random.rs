@@ -1,19 +1,17 @@
 //! Reproducible chance.
 
-/// SplitMix64 (Steele, Lea and Flood 2014).
-pub struct Random(u64);
+use tailgate_common::chance::Chance;
+
+/// Chance of a seed that may be small.
+pub struct Random(Chance);
 
 impl Random {
     pub fn new(seed: u64) -> Self {
-        Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
+        Self(Chance::new(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1))
     }
 
     pub fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
+        self.0.number()
     }
 
     pub fn below(&mut self, bound: u64) -> u64 {

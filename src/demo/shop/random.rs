@@ -1,23 +1,20 @@
-//! SplitMix64 (<https://prng.di.unimi.it/splitmix64.c>): enough chance for made-up traffic, and
-//! the same on every machine.
+//! Chance for made-up traffic.
+
+use tailgate_common::chance::Chance;
 
 /// A seeded source of numbers.
 #[derive(Clone, Debug)]
-pub(super) struct Random(u64);
+pub(super) struct Random(Chance);
 
 // === impl Random ===
 
 impl Random {
     pub(super) fn new(seed: u64) -> Random {
-        Random(seed)
+        Random(Chance::new(seed))
     }
 
     pub(super) fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
+        self.0.number()
     }
 
     /// A number in `0..n`; `n` is not 0. The bias of the remainder does not matter here.

@@ -10,10 +10,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use tailgate_common::chance::Chance;
 use tailgate_xray::{Decision, Documents, Part, Translator};
 
 use super::call::{Document, MAX_CALL_BYTES, MAX_CALL_DOCUMENTS, Unprocessed, body, is_throttle};
-use super::chance::Chance;
 use super::stats::XrayStats;
 use crate::core::outbox::{Item, Loss, Reason};
 use crate::export::{Attempt, Job};
@@ -33,9 +33,8 @@ pub struct XrayJob {
     failures: u32,
     /// To be waited for before it is tried again.
     wait: Option<Duration>,
-    /// For the next round, with their bytes.
+    /// For the next round.
     again: Vec<Document>,
-    again_bytes: usize,
     again_because: String,
     /// Some of those failed for a reason that is not load: they need time of their own.
     again_later: bool,
@@ -65,6 +64,10 @@ fn loss(document: &Document, reason: Reason) -> Loss {
     Loss { item: document.item, first: document.span, spans: 1, reason }
 }
 
+fn bytes<'d>(documents: impl IntoIterator<Item = &'d Document>) -> usize {
+    documents.into_iter().map(|document| document.escaped.len()).sum()
+}
+
 /// How many of these go into the next call.
 fn cut<'d>(documents: impl Iterator<Item = &'d Document>) -> usize {
     let mut bytes = 0;
@@ -89,7 +92,6 @@ impl XrayJob {
             failures: 0,
             wait: None,
             again: Vec::new(),
-            again_bytes: 0,
             again_because: String::new(),
             again_later: false,
             losses: Vec::new(),
@@ -100,7 +102,7 @@ impl XrayJob {
     /// Makes the next call of this round ready; how many documents it has, none if the round is
     /// over. That is when all is translated, or too much has to be sent again first.
     pub(super) fn next_call(&mut self, translator: &Translator) -> Option<usize> {
-        if self.calls.is_empty() && self.again_bytes < AHEAD_BYTES {
+        if self.calls.is_empty() && bytes(&self.again) < AHEAD_BYTES {
             self.refill(translator);
         }
         self.calls.front().map(Vec::len)
@@ -138,7 +140,6 @@ impl XrayJob {
             return Attempt::Done;
         }
         let mut again = std::mem::take(&mut self.again);
-        self.again_bytes = 0;
         while !again.is_empty() {
             self.calls.push_back(again.drain(..cut(again.iter())).collect());
         }
@@ -176,7 +177,6 @@ impl XrayJob {
                 sorted.retried += 1;
                 self.again_later |= !throttled;
                 self.again_because = format!("unprocessed: {} {}", why.code, why.message);
-                self.again_bytes += document.escaped.len();
                 // A copy, as it may wait: not to hold all that was translated along with it.
                 let escaped = Bytes::copy_from_slice(&document.escaped);
                 self.again.push(Document { escaped, ..document });
@@ -224,8 +224,7 @@ impl XrayJob {
 
     /// Translates on and cuts full calls; what is left over waits for more, or makes the last call.
     fn refill(&mut self, translator: &Translator) {
-        let bytes: usize = self.ready.iter().map(|document| document.escaped.len()).sum();
-        self.translate(translator, AHEAD_BYTES.saturating_sub(bytes));
+        self.translate(translator, AHEAD_BYTES.saturating_sub(bytes(&self.ready)));
         let all = self.at.0 >= self.items.len();
         loop {
             let next = if self.ready.is_empty() { 0 } else { cut(self.ready.iter()) };

@@ -6,7 +6,6 @@
 //! code that X-Ray gave.
 
 mod call;
-mod chance;
 mod client;
 mod gate;
 mod job;

@@ -19,9 +19,8 @@
 
 use std::time::Duration;
 
+use tailgate_common::chance::Chance;
 use tailgate_common::clock::Nanos;
-
-use super::chance::Chance;
 
 mod meter;
 
