@@ -197,17 +197,13 @@ mod tests {
         leaves
     }
 
-    /// A `KeyValue` with an int value, however the parts stand.
-    fn pair(parts: &[&[u8]]) -> Vec<u8> {
-        parts.concat()
-    }
-
     #[test]
     fn only_the_first_attribute_of_a_key_counts() {
         let leaves = numbers(&["k"]);
         let (mut open, mut matched) = (leaves.open(0), 0);
-        let mut look_at = |key, number| {
-            let pair = pair(&[b"\x0a\x01", key, b"\x12\x02\x18", &[number]]);
+        let mut look_at = |key: &[u8], number| {
+            let parts: [&[u8]; 4] = [b"\x0a\x01", key, b"\x12\x02\x18", &[number]];
+            let pair = parts.concat();
             leaves.look_at(&pair, Place::Span, &mut open, &mut matched);
             open.is_empty()
         };

@@ -32,14 +32,14 @@ pub(crate) struct Json {
 /// lists, so that even with all of them this long it stays below X-Ray's limit.
 const BRIEF_STRING: usize = 1024;
 
+/// A list takes no further item in a brief text once it has this many bytes.
+const BRIEF_LIST: usize = 2048;
+
 /// No key of ours is longer.
 const MAX_KEY: usize = 32;
 
 /// With the beginning of its value.
 const MAX_MEMBER: usize = MAX_KEY + 5 + 8;
-
-/// A list takes no further item in a brief text once it has this many bytes.
-const BRIEF_LIST: usize = 2048;
 
 /// An ASCII byte that stands for itself inside a JSON string.
 fn is_plain(byte: u8) -> bool {
