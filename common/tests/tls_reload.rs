@@ -160,6 +160,8 @@ async fn leaf_and_authority_are_replaced_under_traffic_without_a_failed_request(
     more(20).await;
     assert_eq!(shown(&rig).await, der(&cert));
     mount.swap(&[("tls.crt", &new_cert), ("tls.key", &new_key)]);
+    // Who finds another one looking takes what is there; this waits, and looks.
+    assert_eq!(mount.status().trouble(), None);
     assert_eq!(shown(&rig).await, der(&new_cert));
     more(20).await;
     stop.store(1, Ordering::Relaxed);

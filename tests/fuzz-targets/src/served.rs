@@ -7,7 +7,7 @@ use hyper::body::Frame;
 use hyper::client::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use std::convert::Infallible;
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock};
 use std::time::Duration;
 use tailgate_common::limit::ByteBudget;
 use tailgate_common::receive::{Ingest, Reply, Server, ServerSettings, Transport};
@@ -23,7 +23,8 @@ type Body = http_body_util::combinators::BoxBody<Bytes, Infallible>;
 
 struct Served {
     runtime: Runtime,
-    client: http2::SendRequest<Body>,
+    /// Held by the one request that is under way: the budget is everyone's.
+    client: Mutex<http2::SendRequest<Body>>,
     budget: ByteBudget,
 }
 
@@ -58,7 +59,7 @@ fn served() -> &'static Served {
             tokio::spawn(connection);
             client
         });
-        Served { runtime, client, budget }
+        Served { runtime, client: Mutex::new(client), budget }
     })
 }
 
@@ -71,7 +72,7 @@ pub(crate) fn grpc_any(bytes: &[u8]) {
         .map(|piece| Ok::<_, Infallible>(Frame::data(Bytes::copy_from_slice(piece))))
         .collect();
     let served = served();
-    let mut client = served.client.clone();
+    let mut client = served.client.lock().expect("no request has failed");
     served.runtime.block_on(async {
         let mut pieces = pieces.into_iter();
         let body = StreamBody::new(futures_util::stream::poll_fn(move |_| {
