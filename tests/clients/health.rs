@@ -52,7 +52,7 @@ async fn end(mut process: Process) -> Said {
 async fn probe(doors: &Doors, addr: SocketAddr, security: Security) -> Said {
     let file = |name| doors.file(name).display().to_string();
     let mut spec = Spec::new(installed("target/clients/bin/grpc-health-probe"));
-    spec = spec.arg(format!("-addr={addr}")).arg("-connect-timeout=5s").arg("-rpc-timeout=5s");
+    spec = spec.arg(format!("-addr={addr}")).arg("-connect-timeout=5s").arg("-rpc-timeout=20s");
     if security != Security::Plain {
         spec = spec.arg("-tls").arg(format!("-tls-ca-cert={}", file("ca.pem")));
     }

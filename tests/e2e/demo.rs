@@ -53,7 +53,8 @@ async fn look_around(process: &Process) {
         let drawn = seen["edges"].as_array().unwrap();
         let all = edges.iter().all(|edge| drawn.contains(&serde_json::json!(edge)));
         let found = |filter: &str| seen["found"][filter].as_u64() > Some(0);
-        all && seen["whole"].as_u64() > Some(0) && found("NOT fault") && found("fault")
+        let kinds = ["fault", "NOT fault", "responsetime <= 1"].into_iter().all(found);
+        all && seen["whole"].as_u64() > Some(0) && kinds
     };
     eventually("traces of all kinds are stored", 2 * SOON, enough).await.unwrap();
     let found = |filter: &str| seen["found"][filter].as_u64().unwrap();

@@ -12,7 +12,7 @@ use tailgate_testkit::traffic::Trace;
 use tailgate_testkit::wait::eventually;
 
 /// Keeps traces with an error, and those of 5 s or more.
-pub const ERRORS_AND_SLOW: &str = "{decision_wait: 500ms, policies: [\
+pub const ERRORS_AND_SLOW: &str = "{decision_wait: 2s, policies: [\
     {name: errors, type: status_code, status_code: {status_codes: [ERROR]}}, \
     {name: slow, type: latency, latency: {threshold_ms: 5000}}]}";
 

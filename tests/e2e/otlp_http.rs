@@ -49,9 +49,9 @@ async fn kept_traces_arrive_in_protobuf_and_json_whole() {
 
 /// Sends a failed span of its own trace and waits until the sink has it.
 async fn one(node: &Node, sink: &Sink, trace: u8) {
+    let wanted = sink.received().len() + 1;
     let (status, _) = raw::export(&node.grpc(), None, &request(vec![failed(trace, 1)])).await;
     assert_eq!(status.code(), Code::Ok, "{status}");
-    let wanted = sink.received().len() + 1;
     let arrived = eventually("the span", SOON, async || sink.received().len() == wanted);
     arrived.await.unwrap();
 }

@@ -20,8 +20,12 @@ struct Sent {
 /// Lets the application trace itself to this gateway.
 async fn app(protocol: &str, compression: Option<&str>, gateway: &Node) -> Sent {
     let endpoint = if protocol == "grpc" { gateway.grpc() } else { gateway.http() };
-    let mut env =
-        vec![("OTEL_EXPORTER_OTLP_PROTOCOL", protocol), ("OTEL_EXPORTER_OTLP_ENDPOINT", &endpoint)];
+    let mut env = vec![
+        ("OTEL_EXPORTER_OTLP_PROTOCOL", protocol),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", &endpoint),
+        // Each process sends at its end, the failed one first: its trace is not decided without it.
+        ("OTEL_BSP_SCHEDULE_DELAY", "600000"),
+    ];
     env.extend(compression.map(|name| ("OTEL_EXPORTER_OTLP_COMPRESSION", name)));
     let printed = run("app.py", &[&DULL.to_string()], &env).await;
     let mut traces: BTreeMap<String, BTreeMap<String, String>> = BTreeMap::new();

@@ -5,9 +5,11 @@ use std::time::Duration;
 use tailgate_testkit::ledger::Outcome;
 use tailgate_testkit::load::Config;
 use tailgate_testkit::proxy::{Direction, Fault, Proxy};
+use tailgate_testkit::wait::eventually;
 
 use crate::config::Setup;
 use crate::fleet::Fleet;
+use crate::node::PATIENCE;
 use crate::run::{Run, all, config, pass, seconds};
 
 /// The samplers hold everything, but cannot say so: then it is not acknowledged.
@@ -20,8 +22,12 @@ async fn what_no_sampler_says_it_holds_is_not_acknowledged() {
     let silence = |fault| fleet.inward.iter().for_each(|proxy| proxy.set(Direction::Down, fault));
     silence(Fault::Blackhole);
     // What had been answered before may still be on its way to the client.
-    pass(Duration::from_millis(500)).await;
-    let acked = run.acked();
+    let mut acked = u64::MAX;
+    let quiet = async || {
+        pass(Duration::from_secs(1)).await;
+        run.acked() == std::mem::replace(&mut acked, run.acked())
+    };
+    eventually("no more answers", PATIENCE, quiet).await.unwrap();
     let once = Config { retry_for: Duration::ZERO, rate: None, ..config(fleet.targets()) };
     let doubted = Run::start(seconds(0.25), once).end().await;
     let unavailable = |outcome: &Outcome| match outcome {

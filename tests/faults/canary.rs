@@ -46,7 +46,8 @@ async fn one_span_less_or_more_is_found() {
 /// With policies in force the same judges hold, and those traces are dropped that should be.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn policies_drop_what_they_should_and_nothing_else() {
-    let fleet = Fleet::start(&Setup { policies: true, ..Setup::default() }).await;
+    let fleet =
+        Fleet::start(&Setup { policies: true, decision_wait: "5s", ..Setup::default() }).await;
     let ended = Run::start(seconds(2.0), config(fleet.targets())).end().await;
     ended.all_acked();
     fleet.settled().await;

@@ -146,7 +146,7 @@ pub fn plain_balancer(ports: &Ports, backends: &[SocketAddr]) -> String {
 exporters:
   load_balancing:
     routing_key: traceID
-    protocol: {{otlp: {{timeout: 2s, tls: {{insecure: true}}}}}}
+    protocol: {{otlp: {{timeout: 3s, tls: {{insecure: true}}}}}}
     resolver: {{static: {{hostnames: [{}]}}}}
 {}",
         ports.otlp.addr(),

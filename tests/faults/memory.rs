@@ -1,5 +1,7 @@
 //! More load than memory.
 
+use std::time::Duration;
+
 use tailgate_testkit::balance::NodeLedger;
 use tailgate_testkit::checker::Keep;
 use tailgate_testkit::load::Config;
@@ -25,7 +27,9 @@ async fn what_does_not_fit_is_refused_and_what_was_acknowledged_is_not_lost() {
     let fleet = Fleet::start(&setup).await;
     fleet.sink.behave(Behaviour::Refuse(tonic::Code::Unavailable, None));
     let shape = Shape { traces: 6_000, span_bytes: 2_000, lag_blocks: 4, ..seconds(1.0) };
-    let run = Run::start(shape, Config { rate: None, ..config(fleet.targets()) });
+    // Longer than it takes until there is room for the last of it.
+    let retry_for = Duration::from_secs(100);
+    let run = Run::start(shape, Config { rate: None, retry_for, ..config(fleet.targets()) });
     for sampler in 0..2 {
         let refuses = |ledger: &_| refused(ledger) > 0;
         let ledger = fleet.sampler_until(sampler, "refusals", refuses).await;
@@ -60,7 +64,7 @@ async fn what_does_not_fit_is_refused_and_what_was_acknowledged_is_not_lost() {
 async fn what_is_worth_least_is_given_up_first_and_counted() {
     let (policies, chance, block_on_overflow) = (true, 100, false);
     // Not so fast that traces are decided early: their late spans would be judged by themselves.
-    let (memory_mib, decision_wait, rate) = (2 * LIMIT_MIB, "500ms", Some(4_000.0));
+    let (memory_mib, decision_wait, rate) = (2 * LIMIT_MIB, "2s", Some(4_000.0));
     let setup = Setup {
         memory_mib,
         decision_wait,

@@ -23,6 +23,8 @@ pub const RATE: f64 = 3_000.0;
 /// A load under way, with its record on disk.
 pub struct Run {
     load: Load,
+    /// Of all of it.
+    spans: u64,
     dir: TempDir,
 }
 
@@ -83,8 +85,9 @@ impl Run {
     pub fn start(shape: Shape, config: Config) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let config = Config { ledger: Some(dir.path().join("ledger")), ..config };
-        println!("seed {}: {} spans", shape.seed, shape.spans());
-        Run { load: Load::start(Traffic::new(shape).unwrap(), config).unwrap(), dir }
+        let spans = shape.spans();
+        println!("seed {}: {spans} spans", shape.seed);
+        Run { load: Load::start(Traffic::new(shape).unwrap(), config).unwrap(), spans, dir }
     }
 
     /// Spans acked so far.
@@ -102,9 +105,9 @@ impl Run {
         self.load.begun()
     }
 
-    /// Waits until so many more spans were acked.
+    /// Waits until so many more spans were acked, or all.
     pub async fn more_acked(&self, spans: u64) {
-        let goal = self.acked() + spans;
+        let goal = (self.acked() + spans).min(self.spans);
         eventually("acks", PATIENCE, async || self.acked() >= goal).await.unwrap();
     }
 

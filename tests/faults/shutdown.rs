@@ -32,7 +32,7 @@ async fn a_load_balancer_stops_and_nothing_is_lost() {
 /// What the sampler held goes out, and its slots' new spans stay with their deputies until it counts as removed.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_sampler_stops_and_its_deputies_take_over() {
-    let setup = Setup { samplers: 3, eject_after: "7s", ..Setup::default() };
+    let setup = Setup { samplers: 3, eject_after: "20s", ..Setup::default() };
     let mut fleet = Fleet::start(&setup).await;
     let owners = Owners::of(&fleet);
     let run = Run::start(seconds(4.5), config(fleet.targets()));
@@ -62,13 +62,17 @@ async fn a_sampler_stops_and_its_deputies_take_over() {
         in_flight += node.ledger().await.unwrap().total("in_flight");
     }
     println!("{with_deputies} spans wait with deputies, {in_flight} by their own count");
-    assert!(stopped.elapsed() < Duration::from_secs(7), "too slow to see: {:?}", stopped.elapsed());
+    assert!(
+        stopped.elapsed() < Duration::from_secs(20),
+        "too slow to see: {:?}",
+        stopped.elapsed()
+    );
     assert!(with_deputies > 0);
     assert_eq!(in_flight, with_deputies as u64);
 
     fleet.settled().await;
     println!("all out {:?} after SIGTERM", stopped.elapsed());
-    assert!(stopped.elapsed() > Duration::from_secs(6), "deputies did not wait for their owner");
+    assert!(stopped.elapsed() > Duration::from_secs(19), "deputies did not wait for their owner");
     let verdict = ended.judge_fleet(&fleet, all);
     verdict.clean().unwrap();
     let end = fleet.end(&[last]).await;
@@ -97,7 +101,7 @@ async fn a_sampler_that_cannot_export_says_exactly_what_it_lost() {
     assert_eq!(code, 75);
     let told = format!("{lost} acknowledged spans were lost at shutdown");
     assert!(victim.process.stderr().contains(&told), "{}", victim.process.stderr());
-    assert!(took < Duration::from_secs(6), "{took:?}");
+    assert!(took < Duration::from_secs(10), "{took:?}");
 
     fleet.settled().await;
     let received = [fleet.sink.received()];

@@ -78,13 +78,13 @@ async fn a_sampler_is_removed_for_its_silence_and_comes_back() {
 /// way to miss its decision: not for a free worker, and on the way to the deputy for two seconds.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_silent_sampler_decides_on_what_its_deputies_held_too() {
-    let setup = Setup { samplers: 3, policies: true, decision_wait: "3500ms", ..Setup::default() };
+    let setup = Setup { samplers: 3, policies: true, decision_wait: "6s", ..Setup::default() };
     let fleet = Fleet::start(&setup).await;
     let many = Config { workers: 200, ..config(fleet.targets()) };
     let run = Run::start(Shape { errors_per_mille: 200, ..seconds(7.0) }, many);
     run.more_acked(3_000).await;
     fleet.samplers[0].process.pause().unwrap();
-    pass(Duration::from_millis(4_500)).await;
+    pass(Duration::from_secs(7)).await;
     fleet.samplers[0].process.resume().unwrap();
     let ended = run.end().await;
     ended.all_acked();

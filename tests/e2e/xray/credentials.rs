@@ -40,7 +40,7 @@ async fn expired_credentials_hold_everything_until_the_file_is_rotated() {
     eventually("a call with new credentials", SOON, accepted).await.unwrap();
     let time = rotated.elapsed();
     println!("resumed {time:?} after the rotation");
-    assert!(time <= Duration::from_secs(5), "{time:?}");
+    assert!(time <= Duration::from_secs(15), "{time:?}");
     node.settled().await;
     let (code, ledger) = node.stop().await;
     assert_eq!((code, ledger.total("exported"), ledger.total("lost")), (Some(0), 1000, 0));

@@ -28,6 +28,7 @@ struct Weather {
 /// Traces at a moment.
 #[derive(Clone, Copy)]
 struct Sample {
+    asked: Instant,
     at: Instant,
     new: f64,
     decided: f64,
@@ -70,23 +71,27 @@ fn phase(at: Instant, begin: Instant) -> u32 {
 async fn look(node: &Node, mut end: oneshot::Receiver<()>) -> Vec<Sample> {
     let mut samples = Vec::new();
     while end.try_recv().is_err() {
+        let asked = Instant::now();
         let metrics = node.metrics().await;
         let sum = |name: &str| {
             metrics.sum(&format!("otelcol_processor_tail_sampling_{name}"), &[]).unwrap()
         };
         let (new, decided) = (sum("new_trace_id_received"), sum("global_count_traces_sampled"));
-        samples.push(Sample { at: Instant::now(), new, decided });
+        samples.push(Sample { asked, at: Instant::now(), new, decided });
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     samples
 }
 
-/// How late the slowest hundredth of the decisions on traces of this phase were.
+/// How late the slowest hundredth of the decisions on traces of this phase were: when they had not
+/// been made yet, for the last time. A machine that stands still delays the looks as well, and does
+/// not count.
 fn p99_delay(samples: &[Sample], begin: Instant, wanted: u32) -> Duration {
     let arrived = samples.iter().filter(|s| phase(s.at, begin) == wanted && s.new > 0.0);
     let delay = |sample: &Sample| {
-        let decided = samples.iter().find(|later| later.decided >= sample.new)?;
-        Some(decided.at.saturating_duration_since(sample.at + DECISION_WAIT))
+        let decided = samples.iter().position(|later| later.decided >= sample.new)?;
+        let before = samples[decided.checked_sub(1)?];
+        Some(before.asked.saturating_duration_since(sample.at + DECISION_WAIT))
     };
     let mut delays: Vec<Duration> = arrived.filter_map(delay).collect();
     delays.sort_unstable();

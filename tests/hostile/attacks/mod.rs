@@ -10,7 +10,13 @@ use crate::raw::Answer;
 use tonic::{Code, Status};
 
 /// What may be answered to anything while the node has no memory to spare.
-const BUSY: [&str; 2] = ["more bytes of requests now; try again later", "no room"];
+const BUSY: [&str; 5] = [
+    "more bytes of requests now; try again later",
+    "no memory for spans",
+    "no memory for more spans now",
+    "no sampler holds these spans now",
+    "no room",
+];
 
 /// Checks an answer over HTTP, unless the node is too busy for any.
 pub fn http_says(what: &str, answer: &Answer, code: u16, text: &str) {

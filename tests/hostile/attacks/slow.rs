@@ -17,8 +17,9 @@ const LATEST: Duration = Duration::from_secs(25);
 /// client of number `n` connects after as many milliseconds: the kernel's queue is not the target.
 async fn trickle(n: usize, addr: SocketAddr, at_once: &str, text: &str) -> (Duration, String) {
     sleep(Duration::from_millis(n as u64)).await;
-    let mut stream = TcpStream::connect(addr).await.unwrap();
+    // The server's clock starts when it accepts.
     let begun = Instant::now();
+    let mut stream = TcpStream::connect(addr).await.unwrap();
     stream.write_all(at_once.as_bytes()).await.unwrap();
     let (mut from, mut to) = stream.split();
     let mut answer = Vec::new();

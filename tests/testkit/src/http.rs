@@ -12,7 +12,7 @@ const MAX_BODY: usize = 64 << 20;
 /// `GET url`: the status and the body.
 ///
 /// # Errors
-/// When nobody answers within 5 s.
+/// When nobody answers within 30 s.
 pub async fn get(url: &str) -> anyhow::Result<(u16, String)> {
     send(http::Method::GET, url, "").await
 }
@@ -20,7 +20,7 @@ pub async fn get(url: &str) -> anyhow::Result<(u16, String)> {
 /// `POST url` with a text body.
 ///
 /// # Errors
-/// When nobody answers within 5 s.
+/// When nobody answers within 30 s.
 pub async fn post(url: &str, body: &str) -> anyhow::Result<(u16, String)> {
     send(http::Method::POST, url, body).await
 }
@@ -38,5 +38,5 @@ async fn send(method: http::Method, url: &str, body: &str) -> anyhow::Result<(u1
         let body = body.map_err(|e| anyhow::anyhow!("{url}: {e}"))?.to_bytes();
         Ok((status, String::from_utf8_lossy(&body).into_owned()))
     };
-    tokio::time::timeout(Duration::from_secs(5), exchange).await.with_context(|| url.to_owned())?
+    tokio::time::timeout(Duration::from_secs(30), exchange).await.with_context(|| url.to_owned())?
 }

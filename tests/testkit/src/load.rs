@@ -275,7 +275,7 @@ impl Worker {
             self.progress.failed_attempts.fetch_add(1, Relaxed);
             let wait = wait.map(|told| told.unwrap_or_else(|| backoff(seq, attempts)));
             match wait {
-                Some(wait) if Instant::now() + wait < give_up && !self.stop.load(Relaxed) => {
+                Some(wait) if Instant::now() + wait < give_up => {
                     *target += 1;
                     tokio::time::sleep(wait).await;
                 }

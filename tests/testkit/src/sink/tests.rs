@@ -60,7 +60,7 @@ async fn a_stalled_sink_acks_nothing_and_a_mute_one_leaves_the_unknown() {
     let sink = Sink::local().await.unwrap();
     sink.behave(Behaviour::Mute);
     let mut config = config(&sink);
-    config.timeout = Duration::from_millis(200);
+    config.timeout = Duration::from_secs(2);
     config.retry_for = Duration::from_millis(1);
     let report = load::run(traffic(20), config.clone()).await.unwrap();
     assert_eq!(report.ledger.spans(|o| matches!(o, Outcome::Unknown(_))).unwrap(), 240);
@@ -68,6 +68,7 @@ async fn a_stalled_sink_acks_nothing_and_a_mute_one_leaves_the_unknown() {
 
     sink.behave(Behaviour::Stall);
     let stalled = traffic(40);
+    config.timeout = Duration::from_millis(200);
     config.retry_for = DEADLINE;
     let load = Load::start(stalled, config).unwrap();
     let sent = || load.progress().failed_attempts.load(Relaxed) >= 8;
