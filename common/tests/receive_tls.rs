@@ -56,7 +56,6 @@ impl Pki {
     async fn rig(&self, client_ca: bool) -> Rig {
         let mut settings = ServerSettings::grpc("");
         settings.tls = Some(server_config(&self.server(client_ca), &[b"h2"]).unwrap());
-        settings.handshake_timeout = Duration::from_millis(500);
         Rig::start(settings).await
     }
 
@@ -191,7 +190,10 @@ async fn pem_text_may_stand_in_the_configuration() {
 #[tokio::test]
 async fn a_silent_handshake_ends() {
     let pki = Pki::new();
-    let rig = pki.rig(false).await;
+    let mut settings = ServerSettings::grpc("");
+    settings.tls = Some(server_config(&pki.server(false), &[b"h2"]).unwrap());
+    settings.handshake_timeout = Duration::from_millis(500);
+    let rig = Rig::start(settings).await;
     let _silent = tokio::net::TcpStream::connect(rig.addr()).await.unwrap();
     until("it has given up", || rig.handle.stats().failed_handshakes() == 1).await;
     until("it is closed", || rig.handle.stats().open_connections() == 0).await;
@@ -208,7 +210,7 @@ async fn shutdown_does_not_wait_for_a_handshake() {
     let begun = Instant::now();
     rig.handle.shutdown(Duration::from_secs(20)).await;
     // Far below the five seconds that a handshake may take.
-    assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
+    assert!(begun.elapsed() < Duration::from_secs(4), "{:?}", begun.elapsed());
 }
 
 #[test]

@@ -20,6 +20,9 @@ use tempfile::TempDir;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
+/// Held by each test: to ask for one file's status is to look at all.
+static TURN: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+
 struct Authority {
     issuer: Issuer<'static, KeyPair>,
     pem: String,
@@ -130,6 +133,7 @@ fn der(pem: &str) -> CertificateDer<'static> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn leaf_and_authority_are_replaced_under_traffic_without_a_failed_request() {
+    let _turn = TURN.lock().await;
     let (old, new) = (Authority::new(), Authority::new());
     let ((cert, key), (new_cert, new_key)) = (old.leaf(false), new.leaf(false));
     let mount = Mount::new(&[("tls.crt", &cert), ("tls.key", &key)]);
@@ -176,6 +180,7 @@ async fn leaf_and_authority_are_replaced_under_traffic_without_a_failed_request(
 
 #[tokio::test]
 async fn what_cannot_be_used_leaves_the_old_certificate_and_is_counted_once() {
+    let _turn = TURN.lock().await;
     let authority = Authority::new();
     let (cert, key) = authority.leaf(false);
     let mount = Mount::new(&[("tls.crt", &cert), ("tls.key", &key)]);
@@ -207,6 +212,7 @@ async fn what_cannot_be_used_leaves_the_old_certificate_and_is_counted_once() {
 
 #[tokio::test]
 async fn the_authority_of_clients_and_their_own_certificates_are_replaced() {
+    let _turn = TURN.lock().await;
     let (servers, old, new) = (Authority::new(), Authority::new(), Authority::new());
     let (cert, key) = servers.leaf(false);
     let files = [("tls.crt", &*cert), ("tls.key", &*key)];

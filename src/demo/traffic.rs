@@ -7,7 +7,7 @@ use opentelemetry_proto::tonic::collector::trace::v1::trace_service_client::Trac
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Semaphore, oneshot};
 use tokio::task::{JoinHandle, JoinSet};
 use tonic::transport::{Channel, Endpoint};
 
@@ -44,7 +44,8 @@ pub struct Counts {
 #[derive(Debug)]
 pub struct Traffic {
     counters: Arc<Counters>,
-    stop: watch::Sender<bool>,
+    /// Tells to stop, and how long to wait for what is on its way.
+    stop: Option<oneshot::Sender<Duration>>,
     task: JoinHandle<()>,
 }
 
@@ -78,16 +79,16 @@ pub fn start(plan: Plan) -> anyhow::Result<Traffic> {
         .timeout(TIMEOUT)
         .connect_lazy();
     let counters = Arc::new(Counters::default());
-    let (stop, stopped) = watch::channel(false);
+    let (stop, stopped) = oneshot::channel();
     let task = tokio::spawn(generate(plan, channel, counters.clone(), stopped));
-    Ok(Traffic { counters, stop, task })
+    Ok(Traffic { counters, stop: Some(stop), task })
 }
 
 async fn generate(
     plan: Plan,
     channel: Channel,
     counters: Arc<Counters>,
-    mut stopped: watch::Receiver<bool>,
+    mut stop: oneshot::Receiver<Duration>,
 ) {
     let mut shop = Shop::new(plan.seed);
     let room = Arc::new(Semaphore::new(plan.in_flight.max(1)));
@@ -95,11 +96,9 @@ async fn generate(
     let mut tick = tokio::time::interval(TICK);
     let mut last = Instant::now();
     let mut due = 0.0;
-    // An error of `changed` means that the handle is gone.
-    let mut stop = std::pin::pin!(stopped.changed());
-    'run: loop {
+    let told = 'run: loop {
         tokio::select! {
-            _ = &mut stop => break 'run,
+            told = &mut stop => break 'run told,
             _ = tick.tick() => {}
         }
         let passed = std::mem::replace(&mut last, Instant::now()).elapsed().as_secs_f64();
@@ -108,7 +107,7 @@ async fn generate(
         due = f64::min(due + passed * plan.traces_per_second, most);
         while due >= 1.0 {
             let permit = tokio::select! {
-                _ = &mut stop => break 'run,
+                told = &mut stop => break 'run told,
                 permit = room.clone().acquire_owned() => permit,
             };
             due -= 1.0;
@@ -120,8 +119,14 @@ async fn generate(
             });
         }
         while sending.try_join_next().is_some() {}
+    };
+    // An error means that the handle is gone.
+    let patience = told.unwrap_or_default();
+    let all = async { while sending.join_next().await.is_some() {} };
+    if tokio::time::timeout(patience, all).await.is_err() {
+        // Requests count as refused when they are dropped.
+        sending.shutdown().await;
     }
-    while sending.join_next().await.is_some() {}
 }
 
 async fn send(trace: Trace, channel: Channel, counters: &Counters) {
@@ -151,12 +156,8 @@ impl Traffic {
 
     /// Starts no more traces, waits at most `patience` for those on their way, and counts.
     pub async fn stop(mut self, patience: Duration) -> Counts {
-        let _ = self.stop.send(true);
-        if tokio::time::timeout(patience, &mut self.task).await.is_err() {
-            self.task.abort();
-            // Its requests count as refused once they are dropped.
-            let _ = (&mut self.task).await;
-        }
+        let _ = self.stop.take().map(|stop| stop.send(patience));
+        let _ = (&mut self.task).await;
         self.counters.read()
     }
 }
@@ -214,6 +215,7 @@ mod tests {
         trace_service_server::{TraceService, TraceServiceServer},
     };
     use std::collections::HashMap;
+    use tailgate_testkit::ports::Port;
     use tonic::{Request, Response, Status};
 
     /// Takes a third of the requests, refuses a third and rejects one span of each other.
@@ -302,9 +304,8 @@ mod tests {
 
     #[tokio::test]
     async fn nobody_there_refuses() {
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
-        drop(listener);
+        let nobody = Port::reserve().unwrap();
+        let url = format!("http://{}", nobody.addr());
         let traffic = start(plan(url, 100.0)).unwrap();
         until(&traffic, |counts| counts.refused > 20).await;
         let counts = traffic.stop(Duration::from_secs(10)).await;

@@ -234,9 +234,10 @@ mod tests {
 
     #[tokio::test]
     async fn connections_and_answers_are_shown() {
-        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let port = tailgate_testkit::ports::Port::reserve().unwrap();
+        let address = port.addr();
         let text = format!(
-            "receivers: {{otlp: {{protocols: {{http: {{endpoint: '{port}'}}}}}}}}\n\
+            "receivers: {{otlp: {{protocols: {{http: {{endpoint: '{address}'}}}}}}}}\n\
              exporters: {{load_balancing: {{resolver: {{static: {{hostnames: [a]}}}}}}}}\n\
              service: {{telemetry: {{metrics: {{level: none}}}}, pipelines: {{traces: \
              {{receivers: [otlp], exporters: [load_balancing]}}}}}}\n"
@@ -261,7 +262,7 @@ mod tests {
         };
         let requests = |code| value("tailgate_receiver_requests", &["\"http\"", code]);
         assert_eq!((requests("\"200\"").as_deref(), requests("\"404\"")), (Some("0"), None));
-        let mut stream = TcpStream::connect(port).await.unwrap();
+        let mut stream = TcpStream::connect(address).await.unwrap();
         stream.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
         assert!(stream.read(&mut [0; 512]).await.unwrap() > 0);
         assert_eq!(requests("\"404\"").as_deref(), Some("1"));

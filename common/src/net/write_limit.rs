@@ -89,7 +89,7 @@ mod tests {
     use super::*;
     use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn only_what_is_stuck_for_the_whole_time_fails() {
         let (mut far, near) = duplex(4);
         let mut near = WriteLimit::new(near, Some(Duration::from_millis(600)));

@@ -1,12 +1,12 @@
 #![allow(clippy::unwrap_used)]
 use std::collections::HashMap;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use parking_lot::Mutex;
-use std::time::Duration;
 use tailgate_proto::TraceId;
 use tailgate_proto::peer::{Frame, HEADER_LEN, Header, Hello, MAX_BODY};
+use tailgate_testkit::ports::Port;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
@@ -52,6 +52,7 @@ struct Server {
     holder: Holder,
     shutdown: CancellationToken,
     task: tokio::task::JoinHandle<()>,
+    port: Port,
 }
 
 fn shared(secret: &str) -> SharedSecret {
@@ -68,26 +69,25 @@ fn name_digest(role: Role) -> u64 {
     u64::from(role as u8) * 1_000
 }
 
-async fn server_at(address: &str, budget: u64) -> Server {
-    let listener = Listener::bind(address).await.unwrap();
-    let address = listener.local_addr().to_string();
+async fn server_at(port: Port, budget: u64) -> Server {
+    let listener = Listener::bind(&port.addr().to_string()).await.unwrap();
     let (holder, shutdown) = (Holder::default(), CancellationToken::new());
     let me = identity(Role::Sampler, "sampler-0", "secret");
     let options = ServerOptions::new(me, ByteBudget::new(budget), ByteBudget::new(1 << 20));
     let server = PeerServer::new(listener, Plain, holder.clone(), options);
     let task = tokio::spawn(server.run(shutdown.clone()));
-    Server { address, holder, shutdown, task }
+    Server { address: port.addr().to_string(), holder, shutdown, task, port }
 }
 
 async fn server() -> Server {
-    server_at("127.0.0.1:0", 64 << 20).await
+    server_at(Port::reserve().unwrap(), 64 << 20).await
 }
 
 impl Server {
-    async fn kill(self) -> String {
+    async fn kill(self) -> Port {
         self.task.abort();
         let _ = self.task.await;
-        self.address
+        self.port
     }
 }
 
@@ -258,7 +258,7 @@ async fn other_versions_and_other_protocols_get_an_error_frame() {
 
 #[tokio::test]
 async fn without_memory_frames_are_refused_before_their_body_is_read() {
-    let server = server_at("127.0.0.1:0", 1_000).await;
+    let server = server_at(Port::reserve().unwrap(), 1_000).await;
     let client = connected(&server).await;
     let result = client.deliver(owner(vec![1; 2_000]), LONG).await.unwrap();
     assert_eq!((result.held, result.refused, result.retry_after_ms), (0, 3, 100));
@@ -272,11 +272,11 @@ async fn a_lost_connection_leaves_outcomes_unknown_and_comes_back() {
     let client = connected(&server).await;
     let sent = client.send(owner("stall")).unwrap();
     until("it came", || server.holder.got.lock().len() == 1).await;
-    let address = server.kill().await;
+    let port = server.kill().await;
     assert_eq!(sent.await, Err(PeerError::Unknown));
     until("the loss is seen", || !client.is_connected()).await;
     assert_eq!(client.send(owner("x")).err(), Some(PeerError::NotSent(NotSent::Disconnected)));
-    let again = server_at(&address, 1 << 20).await;
+    let again = server_at(port, 1 << 20).await;
     until("connected again", || client.is_connected()).await;
     assert_eq!(client.deliver(owner("x"), LONG).await, Ok(DeliverResult::held(3)));
     assert_eq!(again.holder.got.lock().len(), 1);

@@ -81,7 +81,7 @@ mod tests {
         }
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn slow_bodies_end_after_the_grace_and_all_at_the_limit() {
         for (bytes, at_least, text) in
             [(0, 200, "less than"), (10, 200, "less"), (900, 1_500, "within")]

@@ -149,18 +149,21 @@ impl<I: Ingest> Accept<I> {
         self.shared.peers.place(peer, settings.max_connections_per_peer).map(Some)
     }
 
-    /// The ages of connections differ by up to 10 % either way, so that those which came together
-    /// do not all go together.
     fn lifetime(&self, serial: u64) -> Lifetime {
         let settings = &self.shared.settings;
-        let hash = xxhash_rust::xxh3::xxh3_64(&serial.to_le_bytes());
-        let percent = 90 + u32::try_from(hash % 21).unwrap_or(10);
         Lifetime {
             stop: self.stop.clone(),
-            max_age: settings.max_connection_age.map(|age| age * percent / 100),
+            max_age: settings.max_connection_age.map(|age| spread(age, serial)),
             grace: settings.max_connection_age_grace,
         }
     }
+}
+
+/// The ages of connections differ by up to 10 % either way, so that those which came together do
+/// not all go together.
+fn spread(age: Duration, serial: u64) -> Duration {
+    let hash = xxhash_rust::xxh3::xxh3_64(&serial.to_le_bytes());
+    age * (90 + u32::try_from(hash % 21).unwrap_or(10)) / 100
 }
 
 async fn connection<I: Ingest>(
@@ -194,5 +197,19 @@ async fn connection<I: Ingest>(
             tracing::debug!(?peer, "TLS handshake took too long");
             Ended::Whole
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_ages_of_connections_differ() {
+        let ages: Vec<_> = (1..=2_100).map(|n| spread(Duration::from_millis(1_000), n)).collect();
+        let count = |ms: u64| ages.iter().filter(|age| age.as_millis() == u128::from(ms)).count();
+        let of_each: Vec<_> = (900..=1_100).step_by(10).map(count).collect();
+        assert_eq!(of_each.iter().sum::<usize>(), 2_100, "{ages:?}");
+        assert!(of_each.iter().all(|n| (50..=150).contains(n)), "{of_each:?}");
     }
 }

@@ -139,11 +139,11 @@ impl Sampler {
         Self { name: name.to_owned(), address, holder, task }
     }
 
-    /// As kill -9 would; `again` starts it on the same address.
-    pub async fn kill(self) -> (String, String, Holder) {
+    /// As kill -9 would.
+    pub async fn kill(self) -> (String, Holder) {
         self.task.abort();
         let _ = self.task.await;
-        (self.name, self.address, self.holder)
+        (self.name, self.holder)
     }
 
     pub fn member(&self) -> Member {
@@ -158,12 +158,12 @@ pub fn identity(role: Role, name: &str, secret: &str) -> Identity {
     Identity { role, name, secret, digest: SharedDigest::default() }
 }
 
-/// Short times, so that tests are.
+/// Short times, so that tests are, but not what ends an attempt because the machine stood still.
 pub fn options() -> Options {
     Options {
-        timeout: Duration::from_secs(3),
+        timeout: Duration::from_secs(10),
         timing: Timing {
-            attempt: Duration::from_millis(300),
+            attempt: Duration::from_secs(1),
             first_pause: Duration::from_millis(10),
             longest_pause: Duration::from_millis(100),
         },

@@ -196,7 +196,7 @@ async fn a_file_has_one_line_per_batch() {
 async fn a_file_that_cannot_be_written_is_tried_again() {
     let full = FileSettings { path: "/dev/full".into(), append: true };
     let file = FileExporter::open(&full).unwrap();
-    let brief = Retry { max_elapsed_time: Duration::from_millis(50), ..eager() };
+    let brief = Retry { max_elapsed_time: Duration::from_secs(2), ..eager() };
     let exports = Builder::new()
         .add("file", file, QueueSettings::default(), brief)
         .start(Arc::new(SystemClock::new()));

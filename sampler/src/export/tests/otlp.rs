@@ -13,6 +13,7 @@ use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue};
 use parking_lot::Mutex;
 use tailgate_common::client::{ClientSettings, OtlpGrpcClient};
+use tailgate_testkit::ports::Port;
 use tokio::net::TcpListener;
 use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
@@ -111,10 +112,8 @@ async fn what_is_refused_for_good_is_lost() {
 
 #[tokio::test]
 async fn a_dead_backend_loses_exactly_what_was_held() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    drop(listener);
-    let exports = start("otlp_grpc", exporter(address), 2);
+    let nobody = Port::reserve().unwrap();
+    let exports = start("otlp_grpc", exporter(nobody.addr()), 2);
     for trace in 0..50 {
         exports.offer(kept(trace, 3)).unwrap();
     }
@@ -125,15 +124,13 @@ async fn a_dead_backend_loses_exactly_what_was_held() {
 
 #[tokio::test]
 async fn a_backend_that_comes_back_gets_everything() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    drop(listener);
-    let exports = start("otlp_grpc", exporter(address), 4);
+    let port = Port::reserve().unwrap();
+    let exports = start("otlp_grpc", exporter(port.addr()), 4);
     for trace in 0..50 {
         exports.offer(kept(trace, 3)).unwrap();
     }
     until("it has been tried", || exports.status()[0].failure.is_some()).await;
-    let listener = TcpListener::bind(address).await.unwrap();
+    let listener = TcpListener::bind(port.addr()).await.unwrap();
     let backend = Backend::default();
     let server = Server::builder().add_service(TraceServiceServer::new(backend.clone()));
     tokio::spawn(server.serve_with_incoming(TcpIncoming::from(listener)));

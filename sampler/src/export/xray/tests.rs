@@ -24,7 +24,7 @@ use crate::core::outbox::{Kept, OutboxCounts};
 use crate::export::tests::{PATIENCE, eager, fragment, kept, span, start, until};
 use crate::export::{Builder, Exports, QueueSettings};
 
-const TIMEOUT: Duration = Duration::from_millis(300);
+const TIMEOUT: Duration = Duration::from_secs(1);
 
 fn clock() -> Arc<dyn Clock> {
     Arc::new(SystemClock::new())
