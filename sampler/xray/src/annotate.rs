@@ -13,6 +13,7 @@ use crate::keys::{Key, RESOURCE_PREFIX};
 use crate::merge::Maps;
 use crate::name::is_aws_api;
 use crate::resource::Resource;
+use crate::span::Span;
 use crate::{Decision, Options};
 use crate::{http, trim};
 
@@ -42,6 +43,8 @@ pub(crate) struct Taken {
     sql: bool,
     /// Names of today's conventions are taken too.
     stable: bool,
+    /// Where today's conventions are read, addresses that nothing shows are not taken.
+    addresses: http::Shown,
 }
 
 /// A resource's annotations and metadata, as members of a JSON object.
@@ -77,7 +80,12 @@ const FEW: usize = 16;
 impl Taken {
     /// The collector's exporter takes attributes even for blocks that are not there; by today's
     /// conventions nothing is lost that way.
-    pub(crate) fn new(attrs: &Attrs<'_>, resource: &Resource<'_>, sql: bool) -> Self {
+    pub(crate) fn new(
+        span: &Span<'_>,
+        attrs: &Attrs<'_>,
+        resource: &Resource<'_>,
+        sql: bool,
+    ) -> Self {
         let stable = attrs.is_stable();
         let aws_call = !stable || resource.aws().is_some();
         Self {
@@ -86,6 +94,7 @@ impl Taken {
             method: aws_call && (!stable || is_aws_api(attrs)),
             sql,
             stable,
+            addresses: if stable { http::Shown::new(span, attrs) } else { http::Shown::ALL },
         }
     }
 
@@ -94,6 +103,8 @@ impl Taken {
             Key::RpcMethod => self.method,
             Key::DbSystemName | Key::DbNamespace | Key::DbQueryText => self.sql && self.stable,
             Key::SqsQueueUrl => self.aws_call && self.stable,
+            Key::NetworkPeerAddress => self.http && self.addresses.peer,
+            Key::ClientAddress => self.http && self.addresses.client,
             known if known.is_http() => self.http,
             known if known.is_aws_call() => self.aws_call,
             known => self.sql && known.is_sql(),

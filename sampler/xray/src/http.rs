@@ -55,6 +55,15 @@ enum Port<'a> {
     Number(i64),
 }
 
+/// Which addresses of today's conventions the block shows.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Shown {
+    /// `network.peer.address`.
+    pub(crate) peer: bool,
+    /// `client.address`.
+    pub(crate) client: bool,
+}
+
 /// The three flags of a document.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Flags {
@@ -145,6 +154,26 @@ fn content_length(span: &Span<'_>, attrs: &Attrs<'_>) -> i64 {
 /// An IP address in its usual form: no zone, no port, no leading zeros.
 fn is_ip(text: &[u8]) -> bool {
     str::from_utf8(text).is_ok_and(|text| text.parse::<IpAddr>().is_ok())
+}
+
+// === impl Shown ===
+
+impl Shown {
+    pub(crate) const ALL: Self = Self { peer: true, client: true };
+
+    /// By the rules of `client_ip`, if there is a block.
+    pub(crate) fn new(span: &Span<'_>, attrs: &Attrs<'_>) -> Self {
+        let [client, peer] =
+            [Key::ClientAddress, Key::NetworkPeerAddress].map(|k| attrs.last_str(k));
+        let told = is_ip(client);
+        let shown = match () {
+            () if told => client,
+            () if attrs.has(Key::HttpClientIp) => attrs.last_str(Key::HttpClientIp),
+            () => peer,
+        };
+        let is_shown = span.kind == Kind::Server && is_ip(peer) && peer == shown;
+        Self { peer: is_shown, client: told }
+    }
 }
 
 // === impl Http ===

@@ -88,7 +88,7 @@ impl Segment<'_, '_> {
             attrs,
             options: self.options,
             resource: span.is_segment().then_some((&resource.attrs, &resource.storage)),
-            taken: Taken::new(attrs, resource, sql),
+            taken: Taken::new(span, attrs, resource, sql),
             status_text: cause == Cause::Status,
             resource_only: is_service,
             decision: self.decision.filter(|_| !self.is_subsegment()),

@@ -87,11 +87,12 @@ pub struct Unprocessed {
 
 /// Codes that X-Ray is known to give for a document, with the ledger's reason. It documents none of
 /// them, so unknown ones are expected: they are lost as `xray_other`, and logged.
-const CODES: [(&str, Reason); 13] = [
+const CODES: [(&str, Reason); 14] = [
     ("InvalidSegment", Reason("xray_invalid_segment")),
     ("InvalidSegmentDocument", Reason("xray_invalid_segment")),
     ("InvalidTraceId", Reason("xray_invalid_trace_id")),
     ("InvalidId", Reason("xray_invalid_id")),
+    ("InvalidName", Reason("xray_invalid_name")),
     ("MissingId", Reason("xray_missing_field")),
     ("MissingName", Reason("xray_missing_field")),
     ("MissingTraceId", Reason("xray_missing_field")),

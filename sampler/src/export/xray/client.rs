@@ -228,7 +228,7 @@ fn refused(response: &Response, clock: &dyn Clock) -> Answer {
     }
     let cause = match () {
         () if status == 429 || is_throttle(&code) => Cause::Throttled,
-        () if is_credentials(&code) => {
+        () if is_credentials(&code) || matches!(status, 401 | 403) => {
             response.refuse_credentials();
             Cause::Credentials
         }
