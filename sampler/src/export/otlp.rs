@@ -136,7 +136,7 @@ impl<C: OtlpClient> OtlpExporter<C> {
         let most = (bytes / 2).max(LEAST_REQUEST_BYTES);
         let before = self.most.fetch_min(most, Ordering::Relaxed);
         if most < before {
-            tracing::warn!(exporter = %self.name, bytes, most, message, "requests are smaller now");
+            tracing::warn!(exporter = %self.name, bytes, most, why = message, "requests are smaller now");
         }
     }
 }
@@ -176,7 +176,7 @@ impl<C: OtlpClient> Exporter for OtlpExporter<C> {
             match sent {
                 Ok(Exported { rejected: count, message }) => {
                     if count > 0 {
-                        tracing::warn!(exporter = %self.name, count, %message, "spans rejected");
+                        tracing::warn!(exporter = %self.name, count, why = %message, "spans rejected");
                         rejected(&request.parts, count, &mut job.losses);
                     }
                 }

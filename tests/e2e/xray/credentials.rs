@@ -20,11 +20,11 @@ pub fn profile(key: &str) -> String {
     format!("[default]\naws_access_key_id = {key}\naws_secret_access_key = secret\n")
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn expired_credentials_hold_everything_until_the_file_is_rotated() {
+/// Calls with the old credentials meet this fate; everything is held until the file is rotated.
+async fn rotated(fate: Fate) {
     let moto = Moto::start().await;
     let proxy = XrayProxy::start(moto.url()).await;
-    proxy.script(|call| if call.access_key == "OLD" { Fate::Expired } else { Fate::Pass });
+    proxy.script(move |call| if call.access_key == "OLD" { fate } else { Fate::Pass });
     let mut plan = plan(&proxy, ", local_mode: true");
     plan.env = NO_KEYS.iter().chain(&FILES).map(|(k, v)| (*k, (*v).to_owned())).collect();
     plan.files = vec![("credentials", profile("OLD"))];
@@ -45,6 +45,17 @@ async fn expired_credentials_hold_everything_until_the_file_is_rotated() {
     let (code, ledger) = node.stop().await;
     assert_eq!((code, ledger.total("exported"), ledger.total("lost")), (Some(0), 1000, 0));
     assert_eq!(proxy.stored(&shape).await.len(), 1000);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn expired_credentials_hold_everything_until_the_file_is_rotated() {
+    rotated(Fate::Expired).await;
+}
+
+/// As when sessions are revoked, or rights come with another role.
+#[tokio::test(flavor = "multi_thread")]
+async fn so_do_credentials_without_the_right() {
+    rotated(Fate::Denied).await;
 }
 
 /// Who signs a call when the environment and files are these; STS is moto's.

@@ -30,6 +30,8 @@ pub enum Fate {
     Unavailable,
     /// 403 with `ExpiredTokenException`.
     Expired,
+    /// 403 with `AccessDeniedException`.
+    Denied,
     /// The connection is reset, and nothing stored.
     Reset,
     /// The connection is reset when all is stored.
@@ -199,7 +201,7 @@ async fn answer(request: Request<Incoming>, shared: Arc<Shared>) -> io::Result<A
     let (keep, refused) = shared.sort(documents, fate);
     let stores = match fate {
         Fate::Pass | Fate::ResetAfter | Fate::Slow(_) | Fate::Unprocessed(_) => keep.len(),
-        Fate::Throttle | Fate::Unavailable | Fate::Expired | Fate::Reset => 0,
+        Fate::Throttle | Fate::Unavailable | Fate::Expired | Fate::Denied | Fate::Reset => 0,
     };
     shared.judged.lock().push(Judged { call, fate, stored: stores });
     if stores > 0 {
@@ -213,6 +215,7 @@ async fn answer(request: Request<Incoming>, shared: Arc<Shared>) -> io::Result<A
         Fate::Throttle => return Ok(plain(429, "ThrottledException", Bytes::new())),
         Fate::Unavailable => return Ok(plain(503, "", Bytes::new())),
         Fate::Expired => return Ok(plain(403, "ExpiredTokenException", Bytes::new())),
+        Fate::Denied => return Ok(plain(403, "AccessDeniedException", Bytes::new())),
         Fate::Reset | Fate::ResetAfter => return Err(io::ErrorKind::ConnectionReset.into()),
         Fate::Slow(time) => tokio::time::sleep(time).await,
         Fate::Pass | Fate::Unprocessed(_) => {}

@@ -20,7 +20,21 @@ pub struct Document {
     pub span: u32,
     /// The JSON text, UTF-8, as it stands in a call: inside a string.
     pub escaped: Bytes,
+    /// How often X-Ray did not take it.
+    pub vain: Vain,
 }
+
+/// How often something was sent in vain for a reason that is not load.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Vain {
+    times: u32,
+    /// Documents that X-Ray had accepted before the first time, of this or what it was a part of.
+    since: Option<u64>,
+}
+
+/// What is sent so often in vain while others are accepted will not be taken. With the default
+/// pauses of `retry_on_failure` these are some minutes.
+const MOST_TIMES: u32 = 30;
 
 /// What came of a call.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -87,12 +101,13 @@ pub struct Unprocessed {
 
 /// Codes that X-Ray is known to give for a document, with the ledger's reason. It documents none of
 /// them, so unknown ones are expected: they are lost as `xray_other`, and logged.
-const CODES: [(&str, Reason); 14] = [
+const CODES: [(&str, Reason); 15] = [
     ("InvalidSegment", Reason("xray_invalid_segment")),
     ("InvalidSegmentDocument", Reason("xray_invalid_segment")),
     ("InvalidTraceId", Reason("xray_invalid_trace_id")),
     ("InvalidId", Reason("xray_invalid_id")),
     ("InvalidName", Reason("xray_invalid_name")),
+    ("MissingParentId", Reason("xray_missing_field")),
     ("MissingId", Reason("xray_missing_field")),
     ("MissingName", Reason("xray_missing_field")),
     ("MissingTraceId", Reason("xray_missing_field")),
@@ -105,6 +120,8 @@ const CODES: [(&str, Reason); 14] = [
 ];
 
 const OTHER: Reason = Reason("xray_other");
+/// Tried [`MOST_TIMES`].
+pub(super) const NOT_TAKEN: Reason = Reason("xray_not_taken");
 const OTHER_CODE: &str = "other";
 
 /// Beginnings of codes after which the same document may be accepted, and how they are counted:
@@ -146,7 +163,7 @@ const REFUSED: [&str; 3] =
 /// Every reason for which this exporter loses spans, so that its series are there from the start.
 pub fn lost_reasons() -> Vec<Reason> {
     let mut reasons: Vec<_> = CODES.iter().map(|(_, reason)| *reason).collect();
-    reasons.extend([OTHER, Reason("xray_invalid_request"), Reason("xray_no_document")]);
+    reasons.extend([OTHER, NOT_TAKEN, Reason("xray_invalid_request"), Reason("xray_no_document")]);
     reasons.sort_unstable();
     reasons.dedup();
     reasons
@@ -201,6 +218,37 @@ impl Document {
         const KEY: &[u8] = b",\\\"id\\\":\\\"";
         let at = self.escaped.windows(KEY.len()).position(|key| key == KEY)? + KEY.len();
         self.escaped[at..].split(|&byte| byte == b'\\').next()
+    }
+
+    /// The same without the others that were translated with it, which it would keep in memory.
+    pub(super) fn apart(mut self) -> Self {
+        self.escaped = Bytes::copy_from_slice(&self.escaped);
+        self
+    }
+}
+
+// === impl Vain ===
+
+impl Vain {
+    /// Once more; `accepted`: documents that X-Ray has accepted until now.
+    pub(super) fn again(&mut self, accepted: u64) {
+        self.since.get_or_insert(accepted);
+        self.times = self.times.saturating_add(1);
+    }
+
+    /// Of a part of it.
+    pub(super) fn of_part(&self) -> Self {
+        Self { times: 0, ..*self }
+    }
+
+    /// Others were accepted since the first time.
+    pub(super) fn was_passed(&self, accepted: u64) -> bool {
+        self.since.is_some_and(|since| accepted > since)
+    }
+
+    /// It will not be taken.
+    pub(super) fn is_hopeless(&self, accepted: u64) -> bool {
+        self.times >= MOST_TIMES && self.was_passed(accepted)
     }
 }
 
@@ -283,6 +331,7 @@ mod tests {
             item: 0,
             span: document.span,
             escaped: Bytes::copy_from_slice(document.escaped),
+            vain: Vain::default(),
         };
         made.iter().map(document).collect()
     }

@@ -13,7 +13,9 @@ use bytes::Bytes;
 use tailgate_common::chance::Chance;
 use tailgate_xray::{Decision, Documents, Part, Translator};
 
-use super::call::{Document, MAX_CALL_BYTES, MAX_CALL_DOCUMENTS, Unprocessed, body, is_throttle};
+use super::call::{
+    Document, MAX_CALL_BYTES, MAX_CALL_DOCUMENTS, NOT_TAKEN, Unprocessed, Vain, body, is_throttle,
+};
 use super::stats::XrayStats;
 use crate::core::outbox::{Item, Loss, Reason};
 use crate::export::{Attempt, Job};
@@ -28,11 +30,9 @@ pub struct XrayJob {
     /// Translated, not yet in a call; in order, so traces stay together.
     ready: VecDeque<Document>,
     /// Calls to be made in this round, the first one next.
-    calls: VecDeque<Vec<Document>>,
-    /// How often the first of them has failed.
-    failures: u32,
-    /// To be waited for before it is tried again.
-    wait: Option<Duration>,
+    calls: VecDeque<Call>,
+    /// Calls that failed often, behind all others.
+    late: VecDeque<Call>,
     /// For the next round.
     again: Vec<Document>,
     again_because: String,
@@ -40,6 +40,26 @@ pub struct XrayJob {
     again_later: bool,
     losses: Vec<Loss>,
     stats: Arc<XrayStats>,
+}
+
+#[derive(Debug, Default)]
+struct Call {
+    documents: Vec<Document>,
+    failures: u32,
+    /// Those of them that are not known to be another's fault.
+    vain: Vain,
+    /// To be waited for before it is tried again.
+    wait: Option<Duration>,
+}
+
+/// What an answer says of one document.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Told {
+    Accepted,
+    /// In this entry.
+    Unprocessed(usize),
+    /// An entry is of this one or of another.
+    Unclear,
 }
 
 /// What became of the documents of a call.
@@ -68,6 +88,31 @@ fn bytes<'d>(documents: impl IntoIterator<Item = &'d Document>) -> usize {
     documents.into_iter().map(|document| document.escaped.len()).sum()
 }
 
+/// X-Ray names documents by their ids, or does not; and two can have the same.
+fn told(call: &[Document], unprocessed: &[Unprocessed]) -> Vec<Told> {
+    if unprocessed.is_empty() || call.len() == 1 {
+        let told = if unprocessed.is_empty() { Told::Accepted } else { Told::Unprocessed(0) };
+        return vec![told; call.len()];
+    }
+    let ids: Vec<_> = call.iter().map(Document::id).collect();
+    let named: Vec<_> = unprocessed.iter().map(|u| u.id.as_ref().map(String::as_bytes)).collect();
+    let known = |name: &Option<&[u8]>| name.is_some() && ids.contains(name);
+    let others = if named.iter().all(known) { Told::Accepted } else { Told::Unclear };
+    let tell = |(n, id): (usize, &Option<&[u8]>)| {
+        let entries = || named.iter().enumerate().filter(|(_, name)| id.is_some() && *name == id);
+        let twins = ids.iter().filter(|twin| *twin == id).count();
+        match entries().count() {
+            0 => others,
+            entries if entries < twins => Told::Unclear,
+            _ => {
+                let before = ids[..n].iter().filter(|twin| *twin == id).count();
+                entries().nth(before).map_or(others, |(entry, _)| Told::Unprocessed(entry))
+            }
+        }
+    };
+    ids.iter().enumerate().map(tell).collect()
+}
+
 /// How many of these go into the next call.
 fn cut<'d>(documents: impl Iterator<Item = &'d Document>) -> usize {
     let mut bytes = 0;
@@ -76,6 +121,14 @@ fn cut<'d>(documents: impl Iterator<Item = &'d Document>) -> usize {
         bytes <= MAX_CALL_BYTES
     };
     documents.take(MAX_CALL_DOCUMENTS).take_while(fits).count().max(1)
+}
+
+// === impl Call ===
+
+impl Call {
+    fn of(documents: Vec<Document>) -> Self {
+        Self { documents, ..Self::default() }
+    }
 }
 
 // === impl XrayJob ===
@@ -89,8 +142,7 @@ impl XrayJob {
             chance: Chance::new(seed),
             ready: VecDeque::new(),
             calls: VecDeque::new(),
-            failures: 0,
-            wait: None,
+            late: VecDeque::new(),
             again: Vec::new(),
             again_because: String::new(),
             again_later: false,
@@ -102,36 +154,72 @@ impl XrayJob {
     /// Makes the next call of this round ready; how many documents it has, none if the round is
     /// over. That is when all is translated, or too much has to be sent again first.
     pub(super) fn next_call(&mut self, translator: &Translator) -> Option<usize> {
-        if self.calls.is_empty() && bytes(&self.again) < AHEAD_BYTES {
+        let late = self.late.iter().flat_map(|call| &call.documents);
+        if self.calls.is_empty() && bytes(self.again.iter().chain(late)) < AHEAD_BYTES {
             self.refill(translator);
         }
-        self.calls.front().map(Vec::len)
+        if self.calls.is_empty() {
+            self.calls.extend(self.late.pop_front());
+        }
+        self.calls.front().map(|call| call.documents.len())
     }
 
     /// How many documents the current call has.
     pub(super) fn call_len(&self) -> usize {
-        self.calls.front().map_or(0, Vec::len)
+        self.calls.front().map_or(0, |call| call.documents.len())
     }
 
     /// The body of the current call.
     pub(super) fn body(&self) -> Bytes {
-        body(self.calls.front().map_or(&[][..], Vec::as_slice))
+        body(self.calls.front().map_or(&[][..], |call| call.documents.as_slice()))
     }
 
-    /// The current call failed and stays; how often it has by now.
-    pub(super) fn failed(&mut self) -> u32 {
-        self.failures = self.failures.saturating_add(1);
-        self.failures
+    /// The current call failed and stays; how often it has by now. `own`: perhaps it is its own
+    /// fault. `accepted`: documents, of all batches, until now.
+    pub(super) fn failed(&mut self, own: bool, accepted: u64) -> u32 {
+        let Some(call) = self.calls.front_mut() else { return 0 };
+        call.failures = call.failures.saturating_add(1);
+        if own {
+            call.vain.again(accepted);
+        }
+        call.failures
     }
 
     /// The current call is not to be tried again before this time has passed.
     pub(super) fn rest(&mut self, wait: Option<Duration>) {
-        self.wait = wait;
+        if let Some(call) = self.calls.front_mut() {
+            call.wait = wait;
+        }
     }
 
     /// What was set by [`XrayJob::rest`], once.
     pub(super) fn take_wait(&mut self) -> Option<Duration> {
-        self.wait.take()
+        self.calls.front_mut()?.wait.take()
+    }
+
+    /// The current call has failed often, perhaps by its own fault: the others come first. If
+    /// documents were accepted meanwhile, the culprit is found in halves; true if it was a single
+    /// one, and is lost.
+    pub(super) fn set_back(&mut self, accepted: u64) -> bool {
+        let Some(mut call) = self.calls.pop_front() else { return false };
+        match &mut call.documents[..] {
+            [document] if call.vain.is_hopeless(accepted) => {
+                self.losses.push(loss(document, NOT_TAKEN));
+                return true;
+            }
+            [_] => {}
+            documents if call.vain.was_passed(accepted) => {
+                let half = documents.len() / 2;
+                let documents = call.documents.split_off(half).into_iter().map(Document::apart);
+                let vain = call.vain.of_part();
+                self.late.push_back(Call { vain, ..Call::of(documents.collect()) });
+                (call.failures, call.vain) = (0, vain);
+            }
+            _ => {}
+        }
+        call.documents = call.documents.into_iter().map(Document::apart).collect();
+        self.late.push_back(call);
+        false
     }
 
     /// All that was translated was tried once.
@@ -141,73 +229,75 @@ impl XrayJob {
         }
         let mut again = std::mem::take(&mut self.again);
         while !again.is_empty() {
-            self.calls.push_back(again.drain(..cut(again.iter())).collect());
+            self.calls.push_back(Call::of(again.drain(..cut(again.iter())).collect()));
         }
         let why = std::mem::take(&mut self.again_because);
         let paced = !std::mem::take(&mut self.again_later);
         Attempt::Again { retry_after: None, why, paced }
     }
 
-    /// The current call was taken, but for these.
-    pub(super) fn taken<'u>(&mut self, unprocessed: &'u [Unprocessed]) -> Sorted<'u> {
+    /// The current call was taken, but for these. `accepted`: documents, of all batches, before.
+    pub(super) fn taken<'u>(
+        &mut self,
+        unprocessed: &'u [Unprocessed],
+        accepted: u64,
+    ) -> Sorted<'u> {
         let mut sorted = Sorted::default();
-        let Some(call) = self.calls.pop_front() else { return sorted };
-        self.failures = 0;
-        if unprocessed.is_empty() {
-            sorted.accepted = call.len();
-            return sorted;
-        }
-        let mut matched = vec![false; unprocessed.len()];
-        let alone = call.len() == 1;
-        let mut rest = Vec::new();
-        for document in call {
-            let found = unprocessed.iter().zip(&matched).position(|(u, done)| {
-                let id = u.id.as_ref().map(String::as_bytes);
-                !done && (alone || (id.is_some() && id == document.id()))
-            });
-            let Some(found) = found else {
-                rest.push(document);
-                continue;
-            };
-            matched[found] = true;
-            let why = &unprocessed[found];
-            if why.is_retryable() {
-                let throttled = is_throttle(&why.code);
-                sorted.throttled |= throttled;
-                sorted.retried += 1;
-                self.again_later |= !throttled;
-                self.again_because = format!("unprocessed: {} {}", why.code, why.message);
-                // A copy, as it may wait: not to hold all that was translated along with it.
-                let escaped = Bytes::copy_from_slice(&document.escaped);
-                self.again.push(Document { escaped, ..document });
-            } else {
-                self.losses.push(loss(&document, why.reason()));
-                sorted.lost.push(why);
+        let Some(Call { documents, .. }) = self.calls.pop_front() else { return sorted };
+        sorted.throttled = unprocessed.iter().any(|why| is_throttle(&why.code));
+        let mut unclear = Vec::new();
+        for (told, document) in told(&documents, unprocessed).into_iter().zip(documents) {
+            match told {
+                Told::Accepted => sorted.accepted += 1,
+                Told::Unclear => unclear.push(document),
+                Told::Unprocessed(entry) => {
+                    self.unprocessed(document, &unprocessed[entry], accepted, &mut sorted);
+                }
             }
         }
-        // Something was not processed and X-Ray doesn't say what: smaller calls will tell. Sending
-        // a document twice does no harm, its id is the same.
-        if !alone && matched.iter().any(|done| !done) {
-            sorted.retried += rest.len();
-            self.halve(rest);
-        } else {
-            sorted.accepted = rest.len();
-        }
+        // Smaller calls will tell which it was. Sending a document twice does no harm, its id is
+        // the same.
+        sorted.retried += unclear.len();
+        self.halve(unclear);
         sorted
+    }
+
+    fn unprocessed<'u>(
+        &mut self,
+        document: Document,
+        why: &'u Unprocessed,
+        accepted: u64,
+        sorted: &mut Sorted<'u>,
+    ) {
+        // A copy, as it may wait.
+        let mut document = document.apart();
+        let throttled = is_throttle(&why.code);
+        if why.is_retryable() && !throttled {
+            document.vain.again(accepted);
+        }
+        if !why.is_retryable() || document.vain.is_hopeless(accepted) {
+            let reason = if why.is_retryable() { NOT_TAKEN } else { why.reason() };
+            self.losses.push(loss(&document, reason));
+            sorted.lost.push(why);
+            return;
+        }
+        sorted.retried += 1;
+        self.again_later |= !throttled;
+        self.again_because = format!("unprocessed: {} {}", why.code, why.message);
+        self.again.push(document);
     }
 
     /// The current call was refused for good: the culprit is found in halves. True if it was a
     /// single document, which is lost.
     pub(super) fn refused(&mut self, reason: Reason) -> bool {
         let Some(call) = self.calls.pop_front() else { return false };
-        self.failures = 0;
-        match &call[..] {
+        match &call.documents[..] {
             [document] => {
                 self.losses.push(loss(document, reason));
                 true
             }
             _ => {
-                self.halve(call);
+                self.halve(call.documents);
                 false
             }
         }
@@ -217,7 +307,7 @@ impl XrayJob {
         let right = documents.split_off(documents.len() / 2);
         for half in [right, documents] {
             if !half.is_empty() {
-                self.calls.push_front(half);
+                self.calls.push_front(Call::of(half));
             }
         }
     }
@@ -232,7 +322,7 @@ impl XrayJob {
             if next == 0 || (next == self.ready.len() && next < MAX_CALL_DOCUMENTS && !all) {
                 break;
             }
-            self.calls.push_back(self.ready.drain(..next).collect());
+            self.calls.push_back(Call::of(self.ready.drain(..next).collect()));
         }
     }
 
@@ -248,7 +338,7 @@ impl XrayJob {
         let all = Bytes::from(documents.into_escaped());
         self.ready.extend(made.into_iter().map(|(item, span, range)| {
             let escaped = all.slice(range);
-            Document { item, span, escaped }
+            Document { item, span, escaped, vain: Vain::default() }
         }));
     }
 
@@ -287,7 +377,8 @@ impl XrayJob {
 
 impl Job for XrayJob {
     fn losses(mut self, rest: Reason) -> Vec<Loss> {
-        let waiting = self.calls.iter().flatten().chain(&self.again).chain(&self.ready);
+        let calls = self.calls.iter().chain(&self.late).flat_map(|call| &call.documents);
+        let waiting = calls.chain(&self.again).chain(&self.ready);
         let mut losses: Vec<_> = waiting.map(|document| loss(document, rest)).collect();
         let (current, from) = self.at;
         for (item, Item { spans, .. }) in self.items.iter().enumerate().skip(current) {
@@ -298,3 +389,6 @@ impl Job for XrayJob {
         self.losses
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -103,9 +103,10 @@ impl<C: XrayClient> XrayExporter<C> {
     /// often by now, and why.
     fn answered(&self, job: &mut XrayJob, answer: Answer, slot: Slot<'_>) -> Option<(u32, String)> {
         let (stats, documents) = (&*self.watch.stats, job.call_len());
+        let accepted = self.watch.gate.accepted();
         match answer {
             Answer::Taken { unprocessed } => {
-                let sorted = job.taken(&unprocessed);
+                let sorted = job.taken(&unprocessed, accepted);
                 stats.call(documents, CallEnd::Taken);
                 stats.documents(sorted.accepted, sorted.retried, sorted.lost.len());
                 stats.unprocessed(&unprocessed);
@@ -114,8 +115,8 @@ impl<C: XrayClient> XrayExporter<C> {
                     false => Outcome::Accepted(sorted.accepted),
                 });
                 for lost in sorted.lost {
-                    let (code, message) = (&lost.code, &lost.message);
-                    tracing::warn!(exporter = %self.name, %code, %message, "document refused");
+                    let (code, why) = (&lost.code, &lost.message);
+                    tracing::warn!(exporter = %self.name, %code, %why, "document lost");
                 }
             }
             Answer::Refused { message } => {
@@ -125,14 +126,14 @@ impl<C: XrayClient> XrayExporter<C> {
                 let lost = job.refused(Reason("xray_invalid_request"));
                 stats.documents(0, documents - usize::from(lost), lost.into());
                 if lost {
-                    tracing::error!(exporter = %self.name, %message, "document refused");
+                    tracing::error!(exporter = %self.name, why = %message, "document lost");
                 }
             }
             Answer::Failed { cause, error, retry_after, message } => {
                 stats.error(error);
-                let failures = job.failed();
-                stats.documents(0, documents, 0);
-                let throttled = cause == Cause::Throttled;
+                // Throttling concerns everybody alike; anything else may be this call's own fault.
+                let (throttled, own) = (cause == Cause::Throttled, cause == Cause::Other);
+                let failures = job.failed(own, accepted);
                 stats.call(documents, if throttled { CallEnd::Throttled } else { CallEnd::Failed });
                 slot.end(match cause {
                     Cause::Throttled => Outcome::Throttled { accepted: 0, retry_after },
@@ -141,9 +142,13 @@ impl<C: XrayClient> XrayExporter<C> {
                     }
                     Cause::Other => Outcome::Failed { retry_after, at_most: Duration::MAX },
                 });
-                // Throttling concerns everybody alike; anything else may be this call's own fault.
-                let own = cause == Cause::Other;
                 job.rest(own.then(|| self.watch.gate.own_delay(failures)));
+                let often = own && failures.is_multiple_of(self.attempts);
+                let lost = often && job.set_back(accepted);
+                stats.documents(0, documents - usize::from(lost), lost.into());
+                if lost {
+                    tracing::error!(exporter = %self.name, why = %message, "document lost");
+                }
                 return Some((failures, message));
             }
         }

@@ -145,6 +145,30 @@ async fn a_culprit_is_found_in_halves() {
     }
 }
 
+/// Nobody says that it is refused, but it fails whenever it is sent.
+#[tokio::test]
+async fn what_is_never_taken_holds_up_nothing() {
+    for code in ["break", "InternalFailure"] {
+        let server = XrayServer::start([]).await;
+        server.poison(&kept(3, 5), 2, code);
+        let exports = start("awsxray", exporter(&server.url()).await, 1);
+        let counts = send(&exports, 40).await;
+        assert_eq!((counts.exported, server.stored()), (199, 199), "{code}");
+        assert_eq!(counts.lost, [(Reason("xray_not_taken"), 1)].into());
+        assert!(lost_reasons().contains(&Reason("xray_not_taken")));
+    }
+}
+
+/// What fails along with everything else is nobody's own fault.
+#[tokio::test]
+async fn an_outage_cuts_no_call_and_loses_nothing() {
+    let server = XrayServer::start(std::iter::repeat_n(Fault::Busy, 200)).await;
+    let exports = start("awsxray", exporter(&server.url()).await, 1);
+    let counts = send(&exports, 40).await;
+    assert_eq!((counts.exported, counts.lost.len(), server.stored()), (200, 0, 200));
+    assert!(server.calls().iter().all(|call| call.len() == MAX_CALL_DOCUMENTS));
+}
+
 #[tokio::test]
 async fn a_dead_endpoint_loses_exactly_what_was_held() {
     let server = XrayServer::start(std::iter::repeat_n(Fault::Busy, 100_000)).await;

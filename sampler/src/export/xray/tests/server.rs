@@ -111,8 +111,8 @@ impl XrayServer {
         self.state.lock().records.clone()
     }
 
-    /// This span is never taken. `refuse` and `unreadable` refuse its whole call,
-    /// `nameless` says nothing of its id.
+    /// This span is never taken. `refuse` and `unreadable` refuse its whole call, which fails with
+    /// `break`; `nameless` says nothing of its id.
     pub(super) fn poison(&self, kept: &Kept, span: usize, code: &'static str) {
         let spans = resource_spans(&kept.fragment).flat_map(|r| r.scopes()).flat_map(|s| s.spans());
         let id = spans.map(|span| span.span_id().to_vec()).nth(span).unwrap();
@@ -222,6 +222,9 @@ impl State {
             if call.iter().any(|seen| poisoned(seen) == Some(poison)) {
                 return Some((400, code, json!({"Message": "no"})));
             }
+        }
+        if call.iter().any(|seen| poisoned(seen) == Some("break")) {
+            return Some((500, "", json!({})));
         }
         for (n, seen) in call.iter().enumerate() {
             match (fault, self.poison.get(&seen.id)) {
