@@ -8,6 +8,8 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 
 /// Charged for a document and for a trace beside the document's own bytes.
 const OVERHEAD: usize = 512;
+/// Charged for an annotation, which is kept a second time to be found.
+const ANNOTATION: usize = 128;
 
 /// Counts of an endpoint, also the JSON of `GET /_stats`.
 #[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq, Serialize)]
@@ -54,6 +56,15 @@ pub(super) struct Segment {
     pub(super) facts: Facts,
 }
 
+// === impl Segment ===
+
+impl Segment {
+    /// What it is charged for.
+    fn bytes(&self) -> usize {
+        self.document.len() + OVERHEAD + ANNOTATION * self.facts.annotations.len()
+    }
+}
+
 // === impl Store ===
 
 impl Store {
@@ -81,16 +92,15 @@ impl Store {
             self.bytes += OVERHEAD;
             Trace { segments: BTreeMap::new(), bytes: OVERHEAD }
         });
-        let size = text.len() + OVERHEAD;
-        trace.bytes += size;
-        self.bytes += size;
+        let segment = Segment { document: text, facts };
+        trace.bytes += segment.bytes();
+        self.bytes += segment.bytes();
         self.stats.accepted += 1;
-        match trace.segments.insert(id, Segment { document: text, facts }) {
+        match trace.segments.insert(id, segment) {
             None => self.stats.documents += 1,
             Some(earlier) => {
-                let size = earlier.document.len() + OVERHEAD;
-                trace.bytes -= size;
-                self.bytes -= size;
+                trace.bytes -= earlier.bytes();
+                self.bytes -= earlier.bytes();
                 self.stats.replaced += 1;
             }
         }

@@ -8,9 +8,10 @@ use tailgate_common::config::Secret;
 use super::unverified::unverified_client;
 use crate::export::ExportError;
 
-/// Where the machine and the container ask for their roles: never through a configured proxy. The
-/// environment has `NO_PROXY` for them, as with the SDKs.
-const METADATA: &str = "169.254.169.254,169.254.170.2,169.254.170.23,fd00:ec2::254,fd00:ec2::23";
+/// Where the machine and the container ask for their roles, perhaps of a process beside: never
+/// through a configured proxy. The environment has `NO_PROXY` for them, as with the SDKs.
+const METADATA: &str = "169.254.169.254,169.254.170.2,169.254.170.23,fd00:ec2::254,fd00:ec2::23,\
+                        localhost,127.0.0.0/8,::1";
 
 /// A client for the SDK: through this proxy; if it is empty, as the environment says. If not
 /// `verify`, with any certificate, and without a proxy.
@@ -53,7 +54,9 @@ mod tests {
         for host in ["169.254.169.254", "169.254.170.2", "169.254.170.23"] {
             assert!(!is_proxied(&format!("http://{host}/latest")), "{host}");
         }
-        for host in ["[fd00:ec2::254]", "[fd00:ec2::23]"] {
+        for host in
+            ["localhost:9911", "127.0.0.1:9911", "[::1]:9911", "[fd00:ec2::254]", "[fd00:ec2::23]"]
+        {
             assert!(!is_proxied(&format!("http://{host}/v1/credentials")), "{host}");
         }
         assert!(is_proxied("https://sts.eu-west-1.amazonaws.com/"));

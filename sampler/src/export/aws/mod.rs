@@ -5,10 +5,11 @@
 
 mod chain;
 mod http;
+mod keeper;
 mod sigv4;
 mod unverified;
 
 pub(super) use self::chain::{Chain, region};
 pub(super) use self::http::http_client;
+pub(super) use self::keeper::Source;
 pub use self::sigv4::SigV4Signer;
-pub(super) use self::sigv4::Source;

@@ -70,9 +70,10 @@ impl Gate {
         self.answered.notify_one();
     }
 
-    /// How long a batch whose call has failed this often should rest on its own.
-    pub(super) fn own_delay(&self, failures: u32) -> Duration {
-        self.pace.lock().own_delay(failures)
+    /// How long a batch whose call has failed this often should rest on its own, after an answer
+    /// that asked for this much patience.
+    pub(super) fn own_delay(&self, failures: u32, retry_after: Option<Duration>) -> Duration {
+        self.pace.lock().own_delay(failures, retry_after)
     }
 
     /// Documents that X-Ray has accepted, ever.

@@ -142,7 +142,7 @@ impl<C: XrayClient> XrayExporter<C> {
                     }
                     Cause::Other => Outcome::Failed { retry_after, at_most: Duration::MAX },
                 });
-                job.rest(own.then(|| self.watch.gate.own_delay(failures)));
+                job.rest(own.then(|| self.watch.gate.own_delay(failures, retry_after)));
                 let often = own && failures.is_multiple_of(self.attempts);
                 let lost = often && job.set_back(accepted);
                 stats.documents(0, documents - usize::from(lost), lost.into());

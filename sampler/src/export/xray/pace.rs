@@ -271,9 +271,9 @@ impl Pace {
     }
 
     /// How long one batch should wait whose call has failed this often (from 1) on its own.
-    pub fn own_delay(&mut self, failures: u32) -> Duration {
-        let bound = self.bound(failures.saturating_sub(1));
-        bound.mul_f64(self.chance.fraction())
+    pub fn own_delay(&mut self, failures: u32, retry_after: Option<Duration>) -> Duration {
+        let drawn = self.bound(failures.saturating_sub(1)).mul_f64(self.chance.fraction());
+        drawn.max(asked(retry_after))
     }
 
     fn allowed(&self) -> usize {
@@ -332,9 +332,8 @@ impl Pace {
     fn pause(&mut self, now: Nanos, retry_after: Option<Duration>, at_most: Duration) {
         self.shrink();
         let drawn = self.bound(self.failures).min(at_most).mul_f64(self.chance.fraction());
-        let asked = retry_after.unwrap_or_default().min(MAX_RETRY_AFTER);
         let most = if self.hurried { HURRIED_WAIT } else { Duration::MAX };
-        self.paused_until = self.paused_until.max(now + drawn.max(asked).min(most));
+        self.paused_until = self.paused_until.max(now + drawn.max(asked(retry_after)).min(most));
         self.failures = self.failures.saturating_add(1);
     }
 
@@ -351,6 +350,10 @@ impl Pace {
         self.tokens = (self.tokens + earned).min(burst(limit));
         self.filled_at = now;
     }
+}
+
+fn asked(retry_after: Option<Duration>) -> Duration {
+    retry_after.unwrap_or_default().min(MAX_RETRY_AFTER)
 }
 
 fn burst(limit: f64) -> f64 {
