@@ -196,7 +196,7 @@ impl Key {
         }
     }
 
-    /// The `http` block takes it out, always.
+    /// The `http` block takes it out, if there is one or always, as the conventions want it.
     pub(crate) fn is_http(self) -> bool {
         self <= Key::ClientAddress
     }

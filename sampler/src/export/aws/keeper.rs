@@ -14,7 +14,7 @@ use tokio::sync::OwnedMutexGuard;
 
 use super::chain::Chain;
 
-/// Credentials are kept until shortly before they expire, or until they are refused; then all of
+/// Others are looked for shortly before credentials expire, and when they are refused: then all of
 /// the chain is asked anew, files included. One look at a time is under way, in a task of its own:
 /// whoever waits for it may have less time than it takes.
 pub struct Keeper {
@@ -52,7 +52,7 @@ struct Held {
 
 /// Credentials that end within this are replaced.
 const MARGIN: Duration = Duration::from_secs(60);
-/// After a look the chain is not asked again before.
+/// After a look the chain is not asked again before, unless what it found was refused.
 const PAUSE: Duration = Duration::from_secs(1);
 /// No look takes longer.
 const LOOK_AT_MOST: Duration = Duration::from_secs(60);
@@ -136,16 +136,14 @@ impl Keeper {
         }
     }
 
-    /// What came of a look that is not long ago.
+    /// What came of a look that is not long ago, if that can be used.
     fn just_looked(&self) -> Option<Result<Stamped, String>> {
-        let held = self.held.lock();
-        held.looked.filter(|at| self.clock.now().since(*at) < PAUSE)?;
-        match (&held.failed, &held.identity) {
-            (Some(why), _) => Some(Err(why.clone())),
-            (None, Some(identity)) => Some(Ok((identity.clone(), held.stamp))),
-            // They were refused.
-            (None, None) => None,
-        }
+        let failed = {
+            let held = self.held.lock();
+            held.looked.filter(|at| self.clock.now().since(*at) < PAUSE)?;
+            held.failed.clone()
+        };
+        failed.map(Err).or_else(|| self.lasting(Duration::ZERO).map(Ok))
     }
 
     async fn look(

@@ -24,17 +24,20 @@ pub struct Document {
     pub vain: Vain,
 }
 
-/// How often something was sent in vain for a reason that is not load.
+/// How often something was sent in vain that may be its own fault: for a reason that is not load,
+/// and others were accepted since the time before. So an outage of everything counts once.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Vain {
     times: u32,
-    /// Documents that X-Ray had accepted before the first time, of this or what it was a part of.
-    since: Option<u64>,
+    /// Documents that X-Ray had accepted the last time.
+    accepted: Option<u64>,
 }
 
-/// What is sent so often in vain while others are accepted will not be taken. With the default
-/// pauses of `retry_on_failure` these are some minutes.
-const MOST_TIMES: u32 = 30;
+/// A call that fails so often is cut: that half of all calls fail is no reason.
+const SUSPECT: u32 = 4;
+/// What is sent so often in vain will not be taken, though nine of ten be refused in between. With
+/// the default pauses these are minutes.
+const HOPELESS: u32 = 100;
 
 /// What came of a call.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -120,7 +123,7 @@ const CODES: [(&str, Reason); 15] = [
 ];
 
 const OTHER: Reason = Reason("xray_other");
-/// Tried [`MOST_TIMES`].
+/// See [`Vain`].
 pub(super) const NOT_TAKEN: Reason = Reason("xray_not_taken");
 const OTHER_CODE: &str = "other";
 
@@ -232,23 +235,20 @@ impl Document {
 impl Vain {
     /// Once more; `accepted`: documents that X-Ray has accepted until now.
     pub(super) fn again(&mut self, accepted: u64) {
-        self.since.get_or_insert(accepted);
-        self.times = self.times.saturating_add(1);
+        if self.accepted.is_some_and(|before| accepted > before) {
+            self.times = self.times.saturating_add(1);
+        }
+        self.accepted = Some(accepted);
     }
 
-    /// Of a part of it.
-    pub(super) fn of_part(&self) -> Self {
-        Self { times: 0, ..*self }
-    }
-
-    /// Others were accepted since the first time.
-    pub(super) fn was_passed(&self, accepted: u64) -> bool {
-        self.since.is_some_and(|since| accepted > since)
+    /// It is worth finding out whose fault it is.
+    pub(super) fn is_suspect(&self) -> bool {
+        self.times >= SUSPECT
     }
 
     /// It will not be taken.
-    pub(super) fn is_hopeless(&self, accepted: u64) -> bool {
-        self.times >= MOST_TIMES && self.was_passed(accepted)
+    pub(super) fn is_hopeless(&self) -> bool {
+        self.times >= HOPELESS
     }
 }
 

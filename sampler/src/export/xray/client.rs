@@ -228,9 +228,14 @@ fn refused(response: &Response, clock: &dyn Clock) -> Answer {
     }
     let cause = match () {
         () if status == 429 || is_throttle(&code) => Cause::Throttled,
-        () if is_credentials(&code) || matches!(status, 401 | 403) => {
+        () if is_credentials(&code) => {
             response.refuse_credentials();
             Cause::Credentials
+        }
+        // A right is missing that others may have; or somebody on the way refuses just this call.
+        () if matches!(status, 401 | 403) => {
+            response.refuse_credentials();
+            Cause::Other
         }
         () => Cause::Other,
     };

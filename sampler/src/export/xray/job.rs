@@ -17,6 +17,7 @@ use super::call::{
     Document, MAX_CALL_BYTES, MAX_CALL_DOCUMENTS, NOT_TAKEN, Unprocessed, Vain, body, is_throttle,
 };
 use super::stats::XrayStats;
+use super::told::{Told, told};
 use crate::core::outbox::{Item, Loss, Reason};
 use crate::export::{Attempt, Job};
 
@@ -52,16 +53,6 @@ struct Call {
     wait: Option<Duration>,
 }
 
-/// What an answer says of one document.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Told {
-    Accepted,
-    /// In this entry.
-    Unprocessed(usize),
-    /// An entry is of this one or of another.
-    Unclear,
-}
-
 /// What became of the documents of a call.
 #[derive(Debug, Default)]
 pub(super) struct Sorted<'u> {
@@ -71,7 +62,7 @@ pub(super) struct Sorted<'u> {
     pub(super) retried: usize,
     /// Some of those because of load.
     pub(super) throttled: bool,
-    /// Refused for good.
+    /// Refused for good, or sent too often in vain.
     pub(super) lost: Vec<&'u Unprocessed>,
 }
 
@@ -86,31 +77,6 @@ fn loss(document: &Document, reason: Reason) -> Loss {
 
 fn bytes<'d>(documents: impl IntoIterator<Item = &'d Document>) -> usize {
     documents.into_iter().map(|document| document.escaped.len()).sum()
-}
-
-/// X-Ray names documents by their ids, or does not; and two can have the same.
-fn told(call: &[Document], unprocessed: &[Unprocessed]) -> Vec<Told> {
-    if unprocessed.is_empty() || call.len() == 1 {
-        let told = if unprocessed.is_empty() { Told::Accepted } else { Told::Unprocessed(0) };
-        return vec![told; call.len()];
-    }
-    let ids: Vec<_> = call.iter().map(Document::id).collect();
-    let named: Vec<_> = unprocessed.iter().map(|u| u.id.as_ref().map(String::as_bytes)).collect();
-    let known = |name: &Option<&[u8]>| name.is_some() && ids.contains(name);
-    let others = if named.iter().all(known) { Told::Accepted } else { Told::Unclear };
-    let tell = |(n, id): (usize, &Option<&[u8]>)| {
-        let entries = || named.iter().enumerate().filter(|(_, name)| id.is_some() && *name == id);
-        let twins = ids.iter().filter(|twin| *twin == id).count();
-        match entries().count() {
-            0 => others,
-            entries if entries < twins => Told::Unclear,
-            _ => {
-                let before = ids[..n].iter().filter(|twin| *twin == id).count();
-                entries().nth(before).map_or(others, |(entry, _)| Told::Unprocessed(entry))
-            }
-        }
-    };
-    ids.iter().enumerate().map(tell).collect()
 }
 
 /// How many of these go into the next call.
@@ -158,7 +124,8 @@ impl XrayJob {
         if self.calls.is_empty() && bytes(self.again.iter().chain(late)) < AHEAD_BYTES {
             self.refill(translator);
         }
-        if self.calls.is_empty() {
+        // What is to be sent again for another reason does not wait for them.
+        if self.calls.is_empty() && self.again.is_empty() {
             self.calls.extend(self.late.pop_front());
         }
         self.calls.front().map(|call| call.documents.len())
@@ -197,28 +164,24 @@ impl XrayJob {
         self.calls.front_mut()?.wait.take()
     }
 
-    /// The current call has failed often, perhaps by its own fault: the others come first. If
-    /// documents were accepted meanwhile, the culprit is found in halves; true if it was a single
-    /// one, and is lost.
-    pub(super) fn set_back(&mut self, accepted: u64) -> bool {
-        let Some(mut call) = self.calls.pop_front() else { return false };
-        match &mut call.documents[..] {
-            [document] if call.vain.is_hopeless(accepted) => {
-                self.losses.push(loss(document, NOT_TAKEN));
-                return true;
-            }
-            [_] => {}
-            documents if call.vain.was_passed(accepted) => {
-                let half = documents.len() / 2;
-                let documents = call.documents.split_off(half).into_iter().map(Document::apart);
-                let vain = call.vain.of_part();
-                self.late.push_back(Call { vain, ..Call::of(documents.collect()) });
-                (call.failures, call.vain) = (0, vain);
-            }
-            _ => {}
+    /// The current call has failed often, perhaps by its own fault: the others come first. The
+    /// culprit is found in halves; true if it was a single document, and is lost.
+    pub(super) fn set_back(&mut self) -> bool {
+        let Some(call) = self.calls.pop_front() else { return false };
+        let Call { documents, failures, vain, wait } = call;
+        if let ([document], true) = (&documents[..], vain.is_hopeless()) {
+            self.losses.push(loss(document, NOT_TAKEN));
+            return true;
         }
-        call.documents = call.documents.into_iter().map(Document::apart).collect();
-        self.late.push_back(call);
+        let mut documents: Vec<_> = documents.into_iter().map(Document::apart).collect();
+        if documents.len() > 1 && vain.is_suspect() {
+            let half = documents.split_off(documents.len() / 2);
+            for documents in [documents, half] {
+                self.late.push_back(Call { wait, ..Call::of(documents) });
+            }
+        } else {
+            self.late.push_back(Call { documents, failures, vain, wait });
+        }
         false
     }
 
@@ -275,7 +238,7 @@ impl XrayJob {
         if why.is_retryable() && !throttled {
             document.vain.again(accepted);
         }
-        if !why.is_retryable() || document.vain.is_hopeless(accepted) {
+        if !why.is_retryable() || document.vain.is_hopeless() {
             let reason = if why.is_retryable() { NOT_TAKEN } else { why.reason() };
             self.losses.push(loss(&document, reason));
             sorted.lost.push(why);
@@ -389,6 +352,3 @@ impl Job for XrayJob {
         self.losses
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -13,6 +13,7 @@ mod pace;
 mod settings;
 mod stats;
 mod telemetry;
+mod told;
 
 use std::future::Future;
 use std::hash::{BuildHasher, RandomState};
@@ -144,7 +145,7 @@ impl<C: XrayClient> XrayExporter<C> {
                 });
                 job.rest(own.then(|| self.watch.gate.own_delay(failures, retry_after)));
                 let often = own && failures.is_multiple_of(self.attempts);
-                let lost = often && job.set_back(accepted);
+                let lost = often && job.set_back();
                 stats.documents(0, documents - usize::from(lost), lost.into());
                 if lost {
                     tracing::error!(exporter = %self.name, why = %message, "document lost");

@@ -57,7 +57,7 @@ pub struct XrayFigures {
     pub accepted: u64,
     /// Documents not accepted this time, to be sent again.
     pub retried: u64,
-    /// Documents refused for good.
+    /// Documents refused for good, or sent too often in vain.
     pub lost: u64,
     /// Documents listed as unprocessed, by X-Ray's code as far as it is a known one.
     pub unprocessed: BTreeMap<&'static str, u64>,

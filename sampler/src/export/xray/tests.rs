@@ -150,23 +150,51 @@ async fn a_culprit_is_found_in_halves() {
 async fn what_is_never_taken_holds_up_nothing() {
     for code in ["break", "InternalFailure"] {
         let server = XrayServer::start([]).await;
-        server.poison(&kept(3, 5), 2, code);
-        let exports = start("awsxray", exporter(&server.url()).await, 1);
-        let counts = send(&exports, 40).await;
-        assert_eq!((counts.exported, server.stored()), (199, 199), "{code}");
+        let id = server.poison(&kept(0, 200), 2, code);
+        let exports = start("awsxray", exporter(&server.url()).await, 2);
+        exports.offer(kept(0, 200)).unwrap();
+        // All but its own call, which was tried no more than twice before.
+        until("the others are stored", || server.stored() >= 150).await;
+        let others = server
+            .calls()
+            .into_iter()
+            .rev()
+            .skip_while(|call| call.iter().any(|seen| seen.id == id));
+        let tried = others.filter(|call| call.iter().any(|seen| seen.id == id)).count();
+        assert!(tried <= 2, "{code}: {tried}");
+        // What else is accepted shows that it is its own fault.
+        let (mut spans, begun) = (200, Instant::now());
+        for trace in 1.. {
+            if !exports.counts().lost.is_empty() {
+                break;
+            }
+            assert!(begun.elapsed() < 3 * PATIENCE, "{code}: it is still tried");
+            exports.offer(kept(trace, 500)).unwrap();
+            spans += 500;
+            until("they are stored", || server.stored() >= spans - 50).await;
+        }
+        let counts = exports.drain(PATIENCE).await;
+        assert_eq!((counts.exported, server.stored()), (spans as u64 - 1, spans - 1), "{code}");
         assert_eq!(counts.lost, [(Reason("xray_not_taken"), 1)].into());
         assert!(lost_reasons().contains(&Reason("xray_not_taken")));
     }
 }
 
-/// What fails along with everything else is nobody's own fault.
+/// What fails along with everything else is nobody's own fault, whatever is accepted before the
+/// outage and after it.
 #[tokio::test]
 async fn an_outage_cuts_no_call_and_loses_nothing() {
-    let server = XrayServer::start(std::iter::repeat_n(Fault::Busy, 200)).await;
-    let exports = start("awsxray", exporter(&server.url()).await, 1);
-    let counts = send(&exports, 40).await;
-    assert_eq!((counts.exported, counts.lost.len(), server.stored()), (200, 0, 200));
-    assert!(server.calls().iter().all(|call| call.len() == MAX_CALL_DOCUMENTS));
+    use Fault::{Busy, Nothing};
+    let begins = [Busy, Nothing, Busy, Nothing];
+    let recovers = [Nothing, Busy, Nothing, Busy];
+    let faults = begins.into_iter().chain(std::iter::repeat_n(Busy, 400)).chain(recovers);
+    let server = XrayServer::start(faults).await;
+    let exports = start("awsxray", exporter(&server.url()).await, 3);
+    let counts = send(&exports, 400).await;
+    assert_eq!((counts.exported, counts.lost.len(), server.stored()), (2_000, 0, 2_000));
+    assert_eq!(server.faults_left(), 0);
+    let full = server.calls().iter().filter(|call| call.len() == MAX_CALL_DOCUMENTS).count();
+    assert!(full >= 400, "{full} of {}", server.calls().len());
 }
 
 #[tokio::test]

@@ -16,6 +16,8 @@ use crate::core::outbox::Kept;
 /// What happens to one call.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Fault {
+    /// None.
+    Nothing,
     /// 400 with `ThrottledException`.
     Throttle,
     /// 429 and nothing more.
@@ -113,11 +115,13 @@ impl XrayServer {
 
     /// This span is never taken. `refuse` and `unreadable` refuse its whole call, which fails with
     /// `break`; `nameless` says nothing of its id.
-    pub(super) fn poison(&self, kept: &Kept, span: usize, code: &'static str) {
+    /// Its id.
+    pub(super) fn poison(&self, kept: &Kept, span: usize, code: &'static str) -> String {
         let spans = resource_spans(&kept.fragment).flat_map(|r| r.scopes()).flat_map(|s| s.spans());
         let id = spans.map(|span| span.span_id().to_vec()).nth(span).unwrap();
-        let id = id.iter().map(|byte| format!("{byte:02x}")).collect();
-        self.state.lock().poison.insert(id, code);
+        let id: String = id.iter().map(|byte| format!("{byte:02x}")).collect();
+        self.state.lock().poison.insert(id.clone(), code);
+        id
     }
 }
 
@@ -213,7 +217,7 @@ impl State {
             Some(Fault::Cut) => return Some((200, "", json!({}))),
             Some(Fault::Reset) => return None,
             Some(Fault::Slow(_)) => return Some((500, "", json!({}))),
-            Some(Fault::ResetAfterStoring) | Some(Fault::Unprocessed(_)) | None => {}
+            Some(Fault::Nothing | Fault::ResetAfterStoring | Fault::Unprocessed(_)) | None => {}
         }
         let poisoned = |seen: &Seen| self.poison.get(&seen.id).copied();
         for (poison, code) in
