@@ -53,10 +53,13 @@ impl Pki {
         }
     }
 
+    fn settings(&self, client_ca: bool) -> ServerSettings {
+        let tls = Some(server_config(&self.server(client_ca), &[b"h2"]).unwrap());
+        ServerSettings { tls, ..ServerSettings::grpc("") }
+    }
+
     async fn rig(&self, client_ca: bool) -> Rig {
-        let mut settings = ServerSettings::grpc("");
-        settings.tls = Some(server_config(&self.server(client_ca), &[b"h2"]).unwrap());
-        Rig::start(settings).await
+        Rig::start(self.settings(client_ca)).await
     }
 
     fn pem(&self, name: &str) -> SecretSource {
@@ -190,10 +193,8 @@ async fn pem_text_may_stand_in_the_configuration() {
 #[tokio::test]
 async fn a_silent_handshake_ends() {
     let pki = Pki::new();
-    let mut settings = ServerSettings::grpc("");
-    settings.tls = Some(server_config(&pki.server(false), &[b"h2"]).unwrap());
-    settings.handshake_timeout = Duration::from_millis(500);
-    let rig = Rig::start(settings).await;
+    let handshake_timeout = Duration::from_millis(500);
+    let rig = Rig::start(ServerSettings { handshake_timeout, ..pki.settings(false) }).await;
     let _silent = tokio::net::TcpStream::connect(rig.addr()).await.unwrap();
     until("it has given up", || rig.handle.stats().failed_handshakes() == 1).await;
     until("it is closed", || rig.handle.stats().open_connections() == 0).await;
@@ -202,9 +203,7 @@ async fn a_silent_handshake_ends() {
 #[tokio::test]
 async fn shutdown_does_not_wait_for_a_handshake() {
     let pki = Pki::new();
-    let mut settings = ServerSettings::grpc("");
-    settings.tls = Some(server_config(&pki.server(false), &[b"h2"]).unwrap());
-    let rig = Rig::start(settings).await;
+    let rig = pki.rig(false).await;
     let _silent = tokio::net::TcpStream::connect(rig.addr()).await.unwrap();
     until("it is accepted", || rig.handle.stats().open_connections() == 1).await;
     let begun = Instant::now();

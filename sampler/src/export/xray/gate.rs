@@ -76,11 +76,6 @@ impl Gate {
         self.pace.lock().own_delay(failures, retry_after)
     }
 
-    /// Documents that X-Ray has accepted, ever.
-    pub(super) fn accepted(&self) -> u64 {
-        self.pace.lock().accepted()
-    }
-
     /// Waits that long, less when the process is stopping.
     pub(super) async fn rest(&self, wait: Duration) {
         rest(wait, &self.hurried).await;

@@ -43,6 +43,7 @@ pub struct XrayJob {
     stats: Arc<XrayStats>,
 }
 
+/// A call to be made.
 #[derive(Debug, Default)]
 struct Call {
     documents: Vec<Document>,
@@ -227,13 +228,11 @@ impl XrayJob {
 
     fn unprocessed<'u>(
         &mut self,
-        document: Document,
+        mut document: Document,
         why: &'u Unprocessed,
         accepted: u64,
         sorted: &mut Sorted<'u>,
     ) {
-        // A copy, as it may wait.
-        let mut document = document.apart();
         let throttled = is_throttle(&why.code);
         if why.is_retryable() && !throttled {
             document.vain.again(accepted);
@@ -247,7 +246,8 @@ impl XrayJob {
         sorted.retried += 1;
         self.again_later |= !throttled;
         self.again_because = format!("unprocessed: {} {}", why.code, why.message);
-        self.again.push(document);
+        // A copy, as it may wait.
+        self.again.push(document.apart());
     }
 
     /// The current call was refused for good: the culprit is found in halves. True if it was a

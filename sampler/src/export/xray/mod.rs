@@ -104,7 +104,7 @@ impl<C: XrayClient> XrayExporter<C> {
     /// often by now, and why.
     fn answered(&self, job: &mut XrayJob, answer: Answer, slot: Slot<'_>) -> Option<(u32, String)> {
         let (stats, documents) = (&*self.watch.stats, job.call_len());
-        let accepted = self.watch.gate.accepted();
+        let accepted = stats.accepted();
         match answer {
             Answer::Taken { unprocessed } => {
                 let sorted = job.taken(&unprocessed, accepted);

@@ -122,7 +122,6 @@ pub struct Pace {
     /// Grows with each slow-down, so that one congestion is answered once.
     epoch: u64,
     good: u64,
-    accepted: u64,
     meter: Meter,
     /// The best rate that was accepted, halved every [`FADE`], as of `best_at`.
     best: f64,
@@ -178,7 +177,6 @@ impl Pace {
             hurried: false,
             epoch: 0,
             good: 0,
-            accepted: 0,
             meter: Meter::default(),
             best: 0.0,
             best_at: Nanos::ZERO,
@@ -213,12 +211,12 @@ impl Pace {
         let news = call.epoch == self.epoch;
         match outcome {
             Outcome::Accepted(documents) => {
-                self.accept(now, documents);
+                self.meter.add(now, documents);
                 self.went_well(news);
                 self.speed_up(documents);
             }
             Outcome::Throttled { accepted, retry_after } => {
-                self.accept(now, accepted);
+                self.meter.add(now, accepted);
                 if accepted > 0 {
                     self.went_well(news);
                 }
@@ -241,11 +239,6 @@ impl Pace {
             }
             Outcome::Dropped => {}
         }
-    }
-
-    /// Documents accepted, ever.
-    pub fn accepted(&self) -> u64 {
-        self.accepted
     }
 
     /// The process is stopping: no pause is longer than [`HURRIED_WAIT`] from now on, the present
@@ -278,11 +271,6 @@ impl Pace {
 
     fn allowed(&self) -> usize {
         if self.failures > 0 { 1 } else { (self.window as usize).max(1) }
-    }
-
-    fn accept(&mut self, now: Nanos, documents: usize) {
-        self.meter.add(now, documents);
-        self.accepted += documents as u64;
     }
 
     fn went_well(&mut self, news: bool) {

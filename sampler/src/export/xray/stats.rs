@@ -137,6 +137,11 @@ impl XrayStats {
         }
     }
 
+    /// Documents accepted until now.
+    pub(super) fn accepted(&self) -> u64 {
+        self.accepted.load(Ordering::Relaxed)
+    }
+
     /// A document was made.
     pub(super) fn made(&self, changes: Changes) {
         if changes.is_empty() {

@@ -24,15 +24,14 @@ pub(super) fn told(call: &[Document], unprocessed: &[Unprocessed]) -> Vec<Told> 
     let known = |name: &Option<&[u8]>| name.is_some() && ids.contains(name);
     let others = if named.iter().all(known) { Told::Accepted } else { Told::Unclear };
     let tell = |(n, id): (usize, &Option<&[u8]>)| {
-        let entries = || named.iter().enumerate().filter(|(_, name)| id.is_some() && *name == id);
-        let twins = ids.iter().filter(|twin| *twin == id).count();
-        match entries().count() {
+        let is_its = |entry: &usize| id.is_some() && named[*entry] == *id;
+        let entries: Vec<usize> = (0..named.len()).filter(is_its).collect();
+        let twins = |ids: &[Option<&[u8]>]| ids.iter().filter(|twin| *twin == id).count();
+        match entries.len() {
             0 => others,
-            entries if entries < twins => Told::Unclear,
-            _ => {
-                let before = ids[..n].iter().filter(|twin| *twin == id).count();
-                entries().nth(before).map_or(others, |(entry, _)| Told::Unprocessed(entry))
-            }
+            few if few < twins(&ids) => Told::Unclear,
+            // The first of them is in the first entry, and so on.
+            _ => Told::Unprocessed(entries[twins(&ids[..n])]),
         }
     };
     ids.iter().enumerate().map(tell).collect()

@@ -113,9 +113,8 @@ impl XrayServer {
         self.state.lock().records.clone()
     }
 
-    /// This span is never taken. `refuse` and `unreadable` refuse its whole call, which fails with
-    /// `break`; `nameless` says nothing of its id.
-    /// Its id.
+    /// This span is never taken; its id. `refuse` and `unreadable` refuse its whole call, which fails
+    /// with `break`; `nameless` says nothing of its id.
     pub(super) fn poison(&self, kept: &Kept, span: usize, code: &'static str) -> String {
         let spans = resource_spans(&kept.fragment).flat_map(|r| r.scopes()).flat_map(|s| s.spans());
         let id = spans.map(|span| span.span_id().to_vec()).nth(span).unwrap();
